@@ -1,0 +1,51 @@
+"""counterpoint: learning from several kinds of measurement of the same things at once.
+
+Names are resolved on first use, so that importing the package loads neither torch nor Lightning.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from counterpoint.compare import compare
+    from counterpoint.data import MultimodalData, read
+    from counterpoint.errors import InputError, TrainingDivergedError
+    from counterpoint.estimator import Counterpoint
+    from counterpoint.methods import METHODS, method
+    from counterpoint.runs import load
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "Counterpoint": "counterpoint.estimator",
+    "InputError": "counterpoint.errors",
+    "METHODS": "counterpoint.methods",
+    "MultimodalData": "counterpoint.data",
+    "TrainingDivergedError": "counterpoint.errors",
+    "compare": "counterpoint.compare",
+    "load": "counterpoint.runs",
+    "method": "counterpoint.methods",
+    "read": "counterpoint.data",
+}
+
+__all__ = [
+    "METHODS",
+    "Counterpoint",
+    "InputError",
+    "MultimodalData",
+    "TrainingDivergedError",
+    "compare",
+    "load",
+    "method",
+    "read",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"counterpoint has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

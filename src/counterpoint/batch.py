@@ -1,0 +1,55 @@
+"""What a model reads: values and, always, which of them were observed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from counterpoint.shapes import Bool, Shaped, Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of several modalities with the mask of what was observed.
+
+    Both mappings have the same keys in the same order: the order of the modalities.
+
+    Args:
+        x: name -> (B, *event). Zero where not observed; a NaN never gets this far.
+        mask: name -> bool, (B,) if rows are observed whole or not at all, or (B, *event) for single values.
+
+    Example:
+        >>> import torch
+        >>> b = Batch({"a": torch.zeros(2, 3)}, {"a": torch.tensor([True, False])})
+        >>> b.present.tolist()
+        [[True, False]]
+    """
+
+    x: Mapping[str, Tensor]
+    mask: Mapping[str, Tensor]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The modalities, in order."""
+        return tuple(self.x)
+
+    @property
+    def rows(self) -> int:
+        """B, the number of rows."""
+        return next(iter(self.x.values())).shape[0]
+
+    @property
+    def present(self) -> Bool[Tensor, "M B"]:
+        """(M, B): whether any value of the modality is observed in the row."""
+        return torch.stack([_any(m) for m in self.mask.values()])
+
+    def given(self, names: tuple[str, ...]) -> "Batch":
+        """Return the batch as if only the named modalities had been observed."""
+        mask = {n: m if n in names else torch.zeros_like(m) for n, m in self.mask.items()}
+        x = {n: v if n in names else torch.zeros_like(v) for n, v in self.x.items()}
+        return Batch(x, mask)
+
+
+def _any(mask: Tensor) -> Tensor:
+    return mask if mask.dim() == 1 else mask.flatten(1).any(1)
+

@@ -1,0 +1,188 @@
+"""The model: modalities, each with encoder, decoder and likelihood, tied together by a method."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from counterpoint.aggregation import Posterior
+from counterpoint.batch import Batch
+from counterpoint.distributions import DiagNormal, Unimodal
+from counterpoint.errors import InputError, number, whole
+from counterpoint.likelihoods import Likelihood
+from counterpoint.objectives import Loss, Needs, Noise
+from counterpoint.priors import Hyper
+from counterpoint.schedules import Schedule
+from counterpoint.shapes import Bool, Float, Tensor
+
+
+class Aggregation(Protocol):
+    """From unimodal posteriors (M, B, D) and presence (M, B) to a mixture of experts."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether all modalities are decoded from the same latent."""
+        ...
+
+    def experts(self, modalities: int) -> int:
+        """E for M modalities."""
+        ...
+
+    def __call__(self, q: Any, present: Tensor) -> Posterior: ...
+
+
+class Prior(Protocol):
+    """What an expert costs."""
+
+    def rate(self, posterior: Posterior, z: Tensor, present: Tensor, hyper: Hyper) -> Tensor:
+        """Rate of every expert in nats, (E, B)."""
+        ...
+
+
+class Objective(Protocol):
+    """A loss with named terms per row."""
+
+    def needs(self, experts: int, modalities: int) -> Needs:
+        """How much noise a step takes."""
+        ...
+
+    def __call__(self, model: "MultimodalVAE", batch: Batch, noise: Noise, hyper: Hyper) -> Loss: ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method as a choice of parts; made by the recipes of `counterpoint.methods`.
+
+    Args:
+        name: Name of the recipe.
+        aggregation: Which experts are formed, and what each explains.
+        prior: What an expert costs.
+        objective: The bound that is minimised.
+        posterior: Family of the unimodal posteriors.
+        hyper: Hyperparameters that may move during training and differ within a stack of models.
+        options: What the recipe was called with, complete, for the record.
+    """
+
+    name: str
+    aggregation: Aggregation
+    prior: Prior
+    objective: Objective
+    posterior: type[Unimodal] = DiagNormal  # type: ignore[assignment]
+    hyper: Mapping[str, Schedule] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def at(self, step: int) -> dict[str, float]:
+        """Return the value of every hyperparameter at an optimiser step."""
+        return {k: s.at(step) for k, s in self.hyper.items()}
+
+
+class Modality(nn.Module):
+    """One kind of measurement: its encoder, its decoder, its likelihood and its weight in the loss.
+
+    Args:
+        encoder: Module from (B, *likelihood.input_shape) to (B, heads * D).
+        decoder: Module from (B, D) to (B, *likelihood.output_shape).
+        likelihood: p(x | decoder output).
+        weight: Factor of its distortion in the loss, above 0.
+
+    Raises:
+        InputError: If the weight is not above 0.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, weight: float = 1.0) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
+        self.weight = number("modality weight", weight, open_=True)
+        self.network_dtype: torch.dtype | None = None  # lower precision of the two networks, set by a trainer
+
+    def heads(self, x: Tensor, mask: Tensor) -> Float[Tensor, "B H"]:
+        """Return the encoder's output for rows x (B, *event)."""
+        read = self.likelihood.encode(x, mask)
+        return self._run(self.encoder, read).to(read.dtype)
+
+    def _run(self, network: nn.Module, read: Tensor) -> Tensor:
+        if self.network_dtype is None:
+            return network(read)
+        with torch.autocast(read.device.type, dtype=self.network_dtype):
+            return network(read)
+
+    def decode(self, z: Float[Tensor, "*axes D"]) -> Tensor:
+        """Return the decoder's output for latents with any axes in front, (..., *output_shape)."""
+        out = self._run(self.decoder, z.reshape(-1, z.shape[-1]))
+        return out.to(z.dtype).reshape(*z.shape[:-1], *out.shape[1:])
+
+    def log_prob(self, z: Float[Tensor, "*axes B D"], x: Tensor, mask: Tensor) -> Float[Tensor, "*axes B"]:
+        """Return log p(x | z) in nats over the observed values."""
+        return self.likelihood.log_prob(self.decode(z), x, mask)
+
+
+class MultimodalVAE(nn.Module):
+    """Several modalities and the method that ties them.
+
+    The forward pass is pure: everything random and every hyperparameter comes in, nothing is stored.
+
+    Args:
+        modalities: name -> modality; any names, the order is kept.
+        method: From a recipe, such as `methods.mmvm(beta=1.0)`.
+        latent_dim: D, at least 1.
+
+    Raises:
+        InputError: If there is no modality, or `latent_dim` is below 1.
+
+    Example:
+        >>> import torch
+        >>> from counterpoint.likelihoods import Normal
+        >>> from counterpoint.methods import mmvm
+        >>> parts = {n: Modality(torch.nn.Linear(3, 4), torch.nn.Linear(2, 3), Normal((3,))) for n in ("a", "b")}
+        >>> model = MultimodalVAE(parts, mmvm(), latent_dim=2)
+        >>> x = {n: torch.zeros(5, 3) for n in parts}
+        >>> batch = Batch(x, {n: torch.ones(5, dtype=torch.bool) for n in parts})
+        >>> noise = model.noise(5, torch.Generator().manual_seed(0))
+        >>> loss = model.loss(batch, noise, model.method.at(0))
+        >>> sorted(loss.terms), loss.total.shape
+        (['distortion/a', 'distortion/b', 'rate/a', 'rate/b'], torch.Size([5]))
+    """
+
+    def __init__(self, modalities: Mapping[str, Modality], method: Method, latent_dim: int) -> None:
+        super().__init__()
+        if not modalities:
+            raise InputError("no modality was given; a model needs at least one.")
+        self.names = tuple(modalities)
+        # A list, not a ModuleDict: a modality may be called `items` or `a.b`, which a ModuleDict refuses.
+        self.modalities: Any = nn.ModuleList(modalities.values())
+        self.method = method
+        self.latent_dim = whole("latent_dim", latent_dim)
+
+    def __getitem__(self, name: str) -> Modality:
+        return self.modalities[self.names.index(name)]
+
+    def unimodal(self, batch: Batch, present: Bool[Tensor, "M B"]) -> Unimodal:
+        """Return q(z | x_m) for every modality, (M, B, D); the standard normal where it is absent."""
+        heads = []
+        for name, modality in zip(self.names, self.modalities, strict=True):
+            heads.append(modality.heads(batch.x[name], batch.mask[name]))
+        return self.method.posterior.from_heads(torch.stack(heads)).where(present)
+
+    def posterior(self, batch: Batch) -> Posterior:
+        """Return the experts for a batch, as used when the model is asked something."""
+        present = batch.present
+        return self.method.aggregation(self.unimodal(batch, present), present)
+
+    def noise(self, rows: int, generator: torch.Generator, dtype: torch.dtype | None = None) -> Noise:
+        """Draw what one step over `rows` rows needs: first the normal noise, then the uniform."""
+        modalities = len(self.names)
+        need = self.method.objective.needs(self.method.aggregation.experts(modalities), modalities)
+        shape = (need.draws, need.experts, rows, self.latent_dim)
+        device = generator.device
+        normal = torch.randn(shape, generator=generator, dtype=dtype, device=device)
+        uniform = torch.rand((need.uniforms, rows), generator=generator, dtype=dtype, device=device)
+        return Noise(normal, uniform)
+
+    def loss(self, batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
+        """Return the loss per row and its terms, in nats."""
+        return self.method.objective(self, batch, noise, hyper)
+
+    forward = loss
+

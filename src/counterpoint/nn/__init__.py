@@ -1,0 +1,105 @@
+"""Encoders and decoders: plain networks of tensors, without probability, state or chance in them."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import nn
+
+from counterpoint.errors import choose, whole
+from counterpoint.nn.build import build as build_network  # the name itself is the module's
+from counterpoint.nn.conv import LEAST, ConvDecoder, ConvEncoder
+from counterpoint.nn.events import ACTIVATIONS, sizes
+from counterpoint.nn.mlp import MLPDecoder, MLPEncoder
+from counterpoint.nn.resnet import ResNetClassifier, ResNetDecoder, ResNetEncoder, ResNetTrunk
+from counterpoint.nn.text import TextDecoder, TextEncoder
+
+KINDS = ("auto", "mlp", "conv", "resnet", "text")
+
+__all__ = [
+    "ACTIVATIONS",
+    "KINDS",
+    "ConvDecoder",
+    "ConvEncoder",
+    "MLPDecoder",
+    "MLPEncoder",
+    "ResNetClassifier",
+    "ResNetDecoder",
+    "ResNetEncoder",
+    "ResNetTrunk",
+    "TextDecoder",
+    "TextEncoder",
+    "networks",
+]
+
+
+def networks(
+    kind: str,
+    input_shape: Sequence[int],
+    output_shape: Sequence[int],
+    latent_dim: int,
+    *,
+    generator: torch.Generator,
+    heads: int = 2,
+    hidden: Sequence[int] = (256,),
+    width: int | None = None,
+    activation: str = "relu",
+) -> tuple[nn.Module, nn.Module]:
+    """Make the encoder and the decoder of one modality, with weights drawn from `generator`, encoder first.
+
+    The encoder takes (B, *input_shape) to (B, heads * latent_dim), the decoder (B, latent_dim) to
+    (B, *output_shape). The settings may be shared by modalities of several kinds: each kind reads its own.
+
+    Args:
+        kind: One of `KINDS`. "auto" is "conv" where both shapes are (C, H, W) with H and W at least 8,
+            else "mlp".
+        input_shape: What the encoder reads of one row; (C, H, W) for "conv" and "resnet", (L, V) for "text".
+        output_shape: What the decoder gives for one row; likewise.
+        latent_dim: Columns of one head.
+        generator: The CPU generator to draw the weights from; it moves on.
+        heads: Number of the encoder's heads; two are loc and log-variance.
+        hidden: Units of the hidden layers of "mlp", input side first; the decoder has them reversed. The one
+            hidden layer of "conv" has the largest of these and latent_dim; () gives latent_dim, as published.
+        width: Channels of "conv" (32 if None), "resnet" (64) and "text" (128).
+        activation: A key of `ACTIVATIONS`; "resnet" keeps its leaky ReLU.
+
+    Returns:
+        The encoder and the decoder, in single precision on the CPU.
+
+    Raises:
+        InputError: If the kind or the activation is unknown, or a shape or size does not suit the kind.
+
+    Example:
+        >>> encoder, decoder = networks("auto", (3, 28, 28), (3, 28, 28), 8, generator=torch.Generator())
+        >>> z = encoder(torch.zeros(5, 3, 28, 28))[:, :8]
+        >>> z.shape, decoder(z).shape
+        (torch.Size([5, 8]), torch.Size([5, 3, 28, 28]))
+        >>> networks("rnn", (8, 71), (8, 71), 20, generator=torch.Generator())
+        Traceback (most recent call last):
+        counterpoint.errors.InputError: kind is 'rnn'; allowed are auto, mlp, conv, resnet, text.
+    """
+    reads, gives = sizes("input_shape", input_shape), sizes("output_shape", output_shape)
+    latent_dim, hidden = whole("latent_dim", latent_dim), sizes("hidden", hidden)
+    kind = choose("kind", kind, KINDS)
+    choose("activation", activation, ACTIVATIONS)
+    if kind == "auto":
+        kind = "conv" if _is_image(reads) and _is_image(gives) else "mlp"
+    same = {} if width is None else {"width": width}
+    if kind == "resnet":
+        encoder = partial(ResNetEncoder, reads, latent_dim, heads, **same)
+        decoder = partial(ResNetDecoder, latent_dim, gives, **same)
+    elif kind == "conv":
+        units = max((latent_dim, *hidden))
+        encoder = partial(ConvEncoder, reads, latent_dim, heads, hidden=units, activation=activation, **same)
+        decoder = partial(ConvDecoder, latent_dim, gives, activation=activation, **same)
+    elif kind == "text":
+        encoder = partial(TextEncoder, reads, latent_dim, heads, activation=activation, **same)
+        decoder = partial(TextDecoder, latent_dim, gives, activation=activation, **same)
+    else:
+        encoder = partial(MLPEncoder, reads, latent_dim, heads, hidden, activation)
+        decoder = partial(MLPDecoder, latent_dim, gives, hidden[::-1], activation)
+    return build_network(encoder, generator), build_network(decoder, generator)
+
+
+def _is_image(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3 and min(shape[1:]) >= LEAST

@@ -1,0 +1,138 @@
+"""Objectives: from experts, prior and likelihoods to a loss with named terms per row.
+
+An objective is a pure function of (model, batch, noise, hyperparameters). Noise comes from outside: `needs` says how
+much of it, and the trainer draws it from the model's own generator.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from counterpoint.aggregation import Posterior, stratified
+from counterpoint.batch import Batch
+from counterpoint.errors import choose, whole
+from counterpoint.priors import Hyper
+from counterpoint.shapes import Float, Tensor
+
+if TYPE_CHECKING:
+    from counterpoint.model import MultimodalVAE
+
+DRAWS = ("one", "stratified", "all")
+KL_COUNTS = ("once", "per_modality")
+
+
+class Noise(NamedTuple):
+    """All randomness of one step: standard normal (K, E, B, D) and uniform (U, B)."""
+
+    normal: Tensor
+    uniform: Tensor
+
+
+class Needs(NamedTuple):
+    """How much noise an objective wants: K draws, E decoded experts, U uniforms a row."""
+
+    draws: int
+    experts: int
+    uniforms: int
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss per row and its named terms, in nats.
+
+    Args:
+        total: (B,), what is minimised after averaging over the rows.
+        terms: name -> (B,). `distortion/NAME` is -log p(x_m | z) without the modality's weight; `rate` (or `rate/NAME` where
+            every modality has its own latent) is without beta.
+    """
+
+    total: Float[Tensor, "B"]
+    terms: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class ELBO:
+    """Minus the evidence lower bound, for any aggregation and prior:
+
+        L = sum_e w_e [ sum_{m in targets(e)} v_m NLL_m(x_m; z_e) + beta^p c rate_e ],    z_e ~ q_e
+
+    with w_e the weight of expert e, v_m the weight of modality m. Where the latent is shared, one expert per row is enough for
+    the distortion (`draw="one"`): its expectation is the sum. The rate is always the sum, which costs no decoding.
+
+    Args:
+        draw: Which experts are decoded: `"one"` at random in each row; `"stratified"`, by position in the
+            batch, as the released codes do; `"all"`.
+        kl_count: c = 1 (`"once"`) or the number of modalities that the row has (`"per_modality"`, the released code).
+        beta_power: p. The released independent VAEs on PolyMNIST apply beta twice.
+        draws: K, latent draws per expert.
+
+    Raises:
+        InputError: If an option is none of those.
+
+    Example:
+        >>> ELBO(draw="one").needs(experts=7, modalities=3)
+        Needs(draws=1, experts=1, uniforms=1)
+    """
+
+    draw: str = "all"
+    kl_count: str = "once"
+    beta_power: int = 1
+    draws: int = 1
+
+    def __post_init__(self) -> None:
+        choose("draw", self.draw, DRAWS)
+        choose("kl_count", self.kl_count, KL_COUNTS)
+        whole("beta_power", self.beta_power)
+        whole("draws", self.draws)
+
+    def needs(self, experts: int, modalities: int) -> Needs:
+        """Return how much noise a step takes."""
+        if self.draw == "all":
+            return Needs(self.draws, experts, 0)
+        return Needs(self.draws, 1, 1 if self.draw == "one" else 0)
+
+    def __call__(self, model: "MultimodalVAE", batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
+        present = batch.present
+        posterior = model.method.aggregation(model.unimodal(batch, present), present)
+        decoded = posterior
+        if self.draw == "one":
+            decoded = posterior.pick(noise.uniform[0])
+        elif self.draw == "stratified":
+            count = posterior.weight.shape[0]
+            index = posterior.weight.new_tensor(stratified(batch.rows, count))
+            decoded = posterior.pick((index + 0.5) / count)
+        z = decoded.experts.rsample(noise.normal)  # (K, E, B, D)
+        rate = model.method.prior.rate(posterior, z, present, hyper)
+        return self.bound(model, batch, decoded, z, posterior.weight, rate, hyper)
+
+    def bound(
+        self,
+        model: "MultimodalVAE",
+        batch: Batch,
+        decoded: Posterior,
+        z: Float[Tensor, "K E B D"],
+        weight: Float[Tensor, "F B"],
+        rate: Float[Tensor, "F B"],
+        hyper: Hyper,
+    ) -> Loss:
+        """Put distortions of the decoded experts and rates of all experts together."""
+        terms: dict[str, Tensor] = {}
+        total = torch.zeros_like(rate[0])
+        for m, (name, modality) in enumerate(zip(model.names, model.modalities, strict=True)):
+            some = decoded.explains[m]
+            log_p = modality.log_prob(z[:, some], batch.x[name], batch.mask[name]).mean(0)  # (E', B)
+            held = (decoded.weight * decoded.targets[:, m])[some]
+            terms[f"distortion/{name}"] = -torch.where(held > 0, held * log_p, 0.0).sum(0)
+            total = total + modality.weight * terms[f"distortion/{name}"]
+        weighted = torch.where(weight > 0, weight * rate, 0.0)
+        if self.kl_count == "per_modality":
+            weighted = weighted * batch.present.sum(0)
+        if model.method.aggregation.shared:
+            terms["rate"] = weighted.sum(0)
+        else:
+            terms |= {f"rate/{name}": r for name, r in zip(model.names, weighted, strict=True)}
+        beta: Any = hyper["beta"]
+        return Loss(total + beta**self.beta_power * weighted.sum(0), terms)
+
