@@ -1,8 +1,10 @@
 """One seed governs everything: every use derives its own stream from it, and no global state is touched."""
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def derive(seed: int, *use: str | int) -> int:
@@ -16,12 +18,15 @@ def derive(seed: int, *use: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def generator(seed: int, *use: str | int, device: str | torch.device = "cpu") -> torch.Generator:
+def generator(seed: int, *use: str | int, device: "str | torch.device" = "cpu") -> "torch.Generator":
     """Return a fresh torch generator for one use of `seed`.
 
     Example:
+        >>> import torch
         >>> a, b = (torch.rand(1, generator=generator(0, "noise")) for _ in range(2))
         >>> torch.equal(a, b)
         True
     """
+    import torch
+
     return torch.Generator(device=device).manual_seed(derive(seed, *use))

@@ -53,4 +53,14 @@ def method(name: str, options: Mapping[str, Any] | None = None) -> Method:
     return recipe(**(options or {}))
 
 
-__all__ = ["METHODS", "ae", "avg", "independent", "method", "mmvm", "moe", "mopoe", "mvae", "poe"]
+def takes(name: str, option: str) -> bool:
+    """Return whether a method has an option; `ae`, for one, has no beta.
+
+    Example:
+        >>> takes("mmvm", "beta"), takes("ae", "beta")
+        (True, False)
+    """
+    return option in inspect.signature(METHODS[choose("method", name, METHODS)]).parameters
+
+
+__all__ = ["METHODS", "ae", "avg", "independent", "method", "mmvm", "moe", "mopoe", "mvae", "poe", "takes"]

@@ -1,0 +1,220 @@
+"""What a fitted estimator can be asked, in the names and units of the data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from counterpoint import inference
+from counterpoint.batch import Batch
+from counterpoint.data import MultimodalData, Preparation, read
+from counterpoint.errors import InputError, choose, whole
+from counterpoint.model import MultimodalVAE
+from counterpoint.seeds import generator
+
+Mask = Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Imputation:
+    """One modality, imputed.
+
+    Args:
+        filled: (N, *event) in the data's units: what was observed, with the holes filled by the mean (or by the most
+            probable category's code).
+        mean: (N, *event), the mean of every value, observed or not; (N, *event, V) probabilities for categories.
+        spread: Standard deviation, with the shape of `mean`.
+        draws: (K, N, *event) predictive draws.
+    """
+
+    filled: np.ndarray
+    mean: np.ndarray
+    spread: np.ndarray
+    draws: np.ndarray
+
+
+def prepared_batch(data: MultimodalData, prepared: Preparation, dtype: torch.dtype, device: str) -> Batch:
+    """Return the data as the model reads them, on a device."""
+    x, mask = prepared.apply(data)
+    tensors = {k: torch.from_numpy(v).to(device) for k, v in x.items()}
+    tensors = {k: v.to(dtype) if v.is_floating_point() else v for k, v in tensors.items()}
+    return Batch(tensors, {k: torch.from_numpy(v).to(device) for k, v in mask.items()})
+
+
+class Questions:
+    """The verbs of a fitted estimator; `model_`, `preparation_`, `device` and `seed` come from it.
+
+    Every verb takes `X` as `fit` does (modalities may be absent), and `mask` for data that cannot hold NaN. `given` hides all
+    modalities but the named. `how` is `"mixture"` or `"product"` of the observed posteriors, for methods without a joint one.
+    `draws` = 0 decodes the posterior means; otherwise that many latent draws are averaged, with noise from `seed`.
+    All raise `InputError` if the data do not fit what was trained on, or a name or an option is unknown.
+    """
+
+    model_: MultimodalVAE
+    preparation_: Preparation
+    device: str
+    seed: int
+
+    @property
+    def modalities_(self) -> tuple[str, ...]:
+        """The modalities, in order."""
+        return self._fitted_model().names
+
+    def _fitted_model(self) -> MultimodalVAE:
+        if not hasattr(self, "model_"):
+            raise InputError("this Counterpoint is not fitted; call fit(data) first, or counterpoint.load(run).")
+        return self.model_
+
+    def _batch(self, X: Any, mask: Mask = None, given: Sequence[str] | None = None) -> Batch:
+        model = self._fitted_model()
+        dtype = next(model.parameters()).dtype
+        batch = prepared_batch(read(X, mask=mask), self.preparation_, dtype, self.device)
+        return batch if given is None else batch.given(inference.check_names(given, model.names, "given"))
+
+    def _noise(self, use: str, seed: int | None) -> torch.Generator:
+        return generator(self.seed if seed is None else whole("seed", seed, least=0), use, device=self.device)
+
+    def embed(
+        self, X: Any, given: Sequence[str] | None = None, *, how: str = "mixture", mask: Mask = None
+    ) -> np.ndarray:
+        """Return the mean of the joint posterior given what each row has, (N, D).
+
+        A row with nothing observed gets the prior's mean, zero. One name in `given` gives that modality's own posterior.
+        """
+        model, batch = self._fitted_model(), self._batch(X, mask, given)
+        return inference.joint_mean(model, batch, how).cpu().numpy()
+
+    def embed_each(self, X: Any, *, mask: Mask = None) -> dict[str, np.ndarray]:
+        """Return each modality's own posterior means, name -> (N, D); NaN in rows that lack it."""
+        means = inference.unimodal_mean(self._fitted_model(), self._batch(X, mask)).cpu().numpy()
+        return dict(zip(self.modalities_, means, strict=True))
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return `embed(X)`, (N, D)."""
+        return self.embed(X)
+
+    def get_latent_representation(self, X: Any) -> np.ndarray:
+        """Return `embed(X)`, (N, D), under the name that scvi-tools uses."""
+        return self.embed(X)
+
+    def reconstruct(
+        self,
+        X: Any,
+        given: Sequence[str] | None = None,
+        *,
+        draws: int = 0,
+        how: str = "mixture",
+        seed: int | None = None,
+        mask: Mask = None,
+    ) -> dict[str, np.ndarray]:
+        """Return every modality's mean given what each row has, name -> (N, *event) in the data's units.
+
+        Where every modality keeps its own latent, a modality that is given is decoded from its own; categories come as probabilities.
+        """
+        batch = self._batch(X, mask, given)
+        return {name: self._decoded(batch, name, draws, how, seed) for name in self.modalities_}
+
+    def translate(
+        self,
+        X: Any,
+        source: str | Sequence[str],
+        target: str,
+        *,
+        draws: int = 0,
+        how: str = "mixture",
+        seed: int | None = None,
+        mask: Mask = None,
+    ) -> np.ndarray:
+        """Return the mean of `target` given only `source`, (N, *event) in the data's units."""
+        choose("target", target, self.modalities_)
+        names = inference.check_names((source,) if isinstance(source, str) else source, self.modalities_, "source")
+        return self._decoded(self._batch(X, mask, names), target, draws, how, seed)
+
+    def _decoded(self, batch: Batch, target: str, draws: int, how: str, seed: int | None) -> np.ndarray:
+        whole("draws", draws, least=0)
+        noise = self._noise(f"decode/{target}", seed)
+        mean = inference.reconstruct(self._fitted_model(), batch, target, draws=draws, generator=noise, how=how)
+        return self._units(target, mean)
+
+    def _units(self, name: str, mean: torch.Tensor) -> np.ndarray:
+        return self.preparation_.inverse(name, mean.double().cpu().numpy())
+
+    def impute(
+        self,
+        X: Any,
+        to: str | Sequence[str] | None = None,
+        *,
+        draws: int = 32,
+        how: str = "mixture",
+        seed: int | None = None,
+        mask: Mask = None,
+    ) -> dict[str, Imputation]:
+        """Impute every row from whatever it has, name -> `Imputation`.
+
+        The latent is drawn from the joint posterior over what the row has, a mixture where every modality keeps its own.
+
+        Args:
+            X: The data.
+            to: The modalities to impute; all of them unless given.
+            draws: K predictive draws, at least 1.
+            how: `"mixture"` or `"product"`.
+            seed: Of the draws; the estimator's unless given.
+            mask: As in `fit`.
+        """
+        whole("draws", draws)
+        wanted = inference.check_names((to,) if isinstance(to, str) else to or self.modalities_, self.modalities_, "to")
+        batch = self._batch(X, mask)
+        return {name: self._imputed(batch, name, draws, how, seed) for name in wanted}
+
+    def _imputed(self, batch: Batch, name: str, draws: int, how: str, seed: int | None) -> Imputation:
+        noise = self._noise(f"impute/{name}", seed)
+        mean, spread, drawn = inference.impute(self._fitted_model(), batch, name, draws=draws, generator=noise, how=how)
+        one = self.preparation_[name]
+        scale = self.preparation_.inverse_scale(name, spread.double().cpu().numpy())
+        best = mean.argmax(-1) if one.n_categories is not None else mean
+        x, seen = batch.x[name], batch.mask[name]
+        seen = seen.reshape(*seen.shape, *[1] * (x.dim() - seen.dim()))
+        filled = torch.where(seen, x, best.to(x.dtype))
+        return Imputation(self._units(name, filled), self._units(name, mean), scale, self._units(name, drawn))
+
+    def score_terms(self, X: Any, *, seed: int | None = None, mask: Mask = None) -> dict[str, dict[str, float]]:
+        """Return reconstruction and rate per modality, in nats per row of the standardised data, averaged over the rows that have it.
+
+        For every modality: `given_all` and `given_itself`, -E log p(x | z) with z from all that the row has and from the modality alone, and its
+        `rate`; a method with a joint latent has one rate, under the name `joint`. Fixed likelihood constants are included.
+        """
+        model, batch = self._fitted_model(), self._batch(X, mask)
+        out: dict[str, dict[str, float]] = {}
+        for m, name in enumerate(model.names):
+            there = batch.present[m]
+            if not there.any():
+                raise InputError(f"no row has {name!r}, so it cannot be scored; give rows that do, or leave it out of the data.")
+            values = {}
+            for key, given in (("given_all", batch), ("given_itself", batch.given((name,)))):
+                noise = self._noise(f"score/{key}/{name}", seed)
+                values[key] = inference.distortion(model, given, name, batch, generator=noise)[there].mean().item()
+            out[name] = values
+        rates = inference.rates(model, batch, generator=self._noise("score/rate", seed))
+        for name, rate in rates.items():
+            if name == "rate":
+                out["joint"] = {"rate": rate.mean().item()}
+            else:
+                out[name]["rate"] = rate[batch.present[model.names.index(name)]].mean().item()
+        return out
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return minus the training loss per row at the final hyperparameters, in nats: larger is better.
+
+        Comparable between fits of one method on the same standardised data, not between methods.
+        """
+        model, batch = self._fitted_model(), self._batch(X)
+        hyper = {k: s.end for k, s in model.method.hyper.items()}
+        noise = self._noise("score", None)
+        dtype = next(model.parameters()).dtype
+
+        def ask(part: Batch) -> torch.Tensor:
+            return model.loss(part, model.noise(part.rows, noise, dtype), hyper).total
+
+        return -inference.by_chunk(batch, ask).mean().item()

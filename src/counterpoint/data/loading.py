@@ -1,0 +1,107 @@
+"""One file with arrays or a table, read without pickle."""
+
+import re
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from counterpoint.errors import InputError
+
+
+def load(path: Path) -> Any:
+    """Open one numpy file, without pickle."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+    if isinstance(loaded, np.ndarray) == (path.suffix.lower() == ".npz"):
+        raise InputError(
+            f"{path.name} is not what its suffix says; save it again with numpy.savez (.npz) or numpy.save "
+            "(.npy)."
+        )
+    return loaded
+
+
+def entries(path: Path, wanted: list[str] | None = None) -> dict[str, np.ndarray]:
+    """Load the arrays of an `.npz`; objects among those that nobody wants are passed over."""
+    found: dict[str, np.ndarray] = {}
+    with load(path) as archive:
+        for name in archive.files:
+            try:
+                found[name] = archive[name]
+            except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+                if wanted is not None and name not in wanted and "Object arrays" in str(error):
+                    continue
+                raise _damaged(path, error, name) from error
+    return found
+
+
+def load_one(file: Path) -> Any:
+    """Read the one array or table of a file."""
+    suffix = file.suffix.lower()
+    if suffix in (".csv", ".tsv"):
+        return load_table(file)
+    if suffix == ".npy":
+        return load(file)
+    arrays = entries(file)
+    if len(arrays) != 1:
+        raise InputError(
+            f"{file.name} holds {len(arrays)} arrays ({', '.join(arrays)}); in a folder each file holds one "
+            "modality. Give the "
+            "path of the .npz itself, or save the arrays one by one."
+        )
+    return next(iter(arrays.values()))
+
+
+def load_table(file: Path) -> Any:
+    """Read a `.csv` or `.tsv` with pandas."""
+    try:
+        import pandas as pd
+    except ImportError:
+        raise InputError(
+            f"Reading {file.name} needs pandas; pip install 'counterpoint[plots]', or save .npy."
+        ) from None
+    separator = "\t" if file.suffix.lower() == ".tsv" else ","
+    try:
+        table = pd.read_csv(file, sep=separator, low_memory=False)
+    except (
+        ValueError,
+        OSError,
+        pd.errors.ParserError,
+    ) as error:  # empty files and wrong encodings are ValueErrors
+        raise InputError(
+            f"{file.name} cannot be read as a table ({error}); it needs one line of names and then lines of "
+            "equal length, in UTF-8."
+        ) from error
+    if str(table.columns[0]).lower() in ("unnamed: 0", "id", "index"):
+        table = table.set_index(table.columns[0])
+        table.index.name = None
+    heads = [str(column) for column in table.columns]
+    if (
+        heads
+        and all(re.fullmatch(r"-?\d*\.?\d+", head) for head in heads)
+        and any("." in head for head in heads)
+    ):
+        raise InputError(
+            f"The first line of {file.name} holds numbers ({heads[0]}, ...); it must hold the names of the "
+            "columns."
+        )
+    return table
+
+
+def _damaged(path: Path, error: Exception, entry: str = "") -> InputError:
+    """Return the error for a file that numpy cannot read."""
+    where = f"{path.name}, entry {entry!r}," if entry else path.name
+    if "pickle" in str(error) and "Object arrays" in str(error):
+        return InputError(
+            f"{where} holds Python objects, which are not loaded because loading them can run code; save "
+            "numbers or text "
+            "(array.astype(str)) instead."
+        )
+    return InputError(
+        f"{where} cannot be read: it is cut off, damaged or not a numpy file ({error}). Save or copy it "
+        "again."
+    )

@@ -1,0 +1,249 @@
+"""The estimator: fit on data of any kind, then ask. Manners of scikit-learn; names and units of the data."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from counterpoint.asking import Questions, prepared_batch
+from counterpoint.assembly import Networks, assemble
+from counterpoint.data import MultimodalData, Preparation, read
+from counterpoint.errors import InputError, choose, number, whole
+from counterpoint.methods import METHODS, method, takes
+from counterpoint.model import MultimodalVAE
+from counterpoint.schedules import Scheduled
+from counterpoint.training.checkpoint import Checkpoint
+from counterpoint.training.options import TrainOptions
+from counterpoint.training.population import Population
+from counterpoint.training.progress import ProgressLine
+
+
+class Counterpoint(Questions, TransformerMixin, BaseEstimator):
+    """Learn from several modalities of the same rows, some of them missing.
+
+    Args:
+        method: A name in `counterpoint.METHODS`.
+        latent_dim: D, dimensions of the latent.
+        beta: Weight of the rate: a number, or a schedule such as `"linear:0:1:2000"` (start, end, steps).
+        options: Further options of the method, such as `{"rate": "mixture"}`.
+        likelihood: `"auto"`, a name for all modalities, or name -> name.
+        network: `"auto"`, a kind (`mlp`, `conv`, `resnet`, `text`), or name -> kind or own (encoder, decoder).
+        hidden: Units of the hidden layers.
+        width: Channels of the convolutional kinds; their own default unless given.
+        weights: name -> factor of the modality's distortion in the loss.
+        standardise: Bring real-valued tables to mean 0 and standard deviation 1, by the training rows.
+        constant: `"refuse"` or `"keep"` columns that never vary.
+        epochs: At most so many passes.
+        batch_size: Rows a step; `"auto"` is the power of two near an eighth of the rows, within 16 and 256.
+        learning_rate: Of Adam.
+        clip: Largest gradient norm, or None.
+        validation: Share of rows held back to choose the best epoch; 0 for none.
+        patience: Epochs to wait for a better validation loss, or None.
+        precision: `"float32"`, `"bfloat16"` or `"float64"`.
+        device: `"cpu"` or `"cuda"`.
+        seed: Decides everything: initial weights, split, order, noise.
+        verbose: 0 silent, 1 a progress line.
+
+    Attributes:
+        model_: The fitted `MultimodalVAE`.
+        preparation_: Likelihoods, units and names, fitted on the training rows.
+        history_: One dict an epoch with every loss term, in nats per row.
+        best_epoch_: The epoch whose weights the model holds.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(size=(60, 4))
+        >>> data = {"rna": x, "protein": x @ rng.normal(size=(4, 3))}
+        >>> data["protein"][:10] = np.nan                         # ten rows lack the protein
+        >>> m = Counterpoint("mmvm", latent_dim=2, epochs=3).fit(data)
+        >>> m.transform(data).shape, m.impute(data)["protein"].filled.shape
+        ((60, 2), (60, 3))
+    """
+
+    def __init__(
+        self,
+        method: str = "mmvm",
+        *,
+        latent_dim: int = 20,
+        beta: Scheduled = 1.0,
+        options: Mapping[str, Any] | None = None,
+        likelihood: str | Mapping[str, str] = "auto",
+        network: Networks = "auto",
+        hidden: Sequence[int] = (256,),
+        width: int | None = None,
+        weights: Mapping[str, float] | None = None,
+        standardise: bool = True,
+        constant: str = "refuse",
+        epochs: int = 200,
+        batch_size: int | str = "auto",
+        learning_rate: float = 1e-3,
+        clip: float | None = None,
+        validation: float = 0.1,
+        patience: int | None = 20,
+        precision: str = "float32",
+        device: str = "cpu",
+        seed: int = 0,
+        verbose: int = 0,
+    ) -> None:
+        self.method = method
+        self.latent_dim = latent_dim
+        self.beta = beta
+        self.options = options
+        self.likelihood = likelihood
+        self.network = network
+        self.hidden = hidden
+        self.width = width
+        self.weights = weights
+        self.standardise = standardise
+        self.constant = constant
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.clip = clip
+        self.validation = validation
+        self.patience = patience
+        self.precision = precision
+        self.device = device
+        self.seed = seed
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        mask: Mapping[str, Any] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        run: str | Path | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        checkpoint_seconds: float = 20.0,
+    ) -> "Counterpoint":
+        """Fit on a dict of arrays, a DataFrame with column groups, a path, or `MultimodalData`.
+
+        Args:
+            X: The data; NaN, or False in `mask`, is what was not observed.
+            y: Ignored; scikit-learn passes it.
+            mask: name -> bool (N,) or (N, *event), for data that cannot hold NaN.
+            groups: name -> columns, for a DataFrame.
+            run: A directory to save the run in; nothing is written without it.
+            resume: Continue the run in that directory from its last checkpoint, exactly.
+            overwrite: Replace a finished run in that directory.
+            checkpoint_seconds: Least time between checkpoints in that directory; 0 writes one after every epoch.
+
+        Raises:
+            InputError: If data or options cannot be used; before any training.
+            TrainingDivergedError: If a loss term stops being finite.
+        """
+        data = read(X, mask=mask, groups=groups)
+        self._options(len(data))  # refuse bad options before anything else
+        prepared = Preparation.fit(data, self.likelihood, standardise=self.standardise, constant=self.constant)
+        trainer = self._trainer(data, prepared)
+        present = {k: int(v.sum()) for k, v in data.present().items()}
+        self.data_summary_ = {"rows": len(data), "present": present, "validation": self.validation, "seed": self.seed}
+        keeper = self._keeper(trainer, run, resume, overwrite, checkpoint_seconds)
+        with ProgressLine(self.epochs, self.verbose) as line:
+
+            def each_epoch(p: Population) -> None:
+                line.show(p.progress[0])
+                if keeper is not None:
+                    keeper.after_epoch(p)
+
+            trainer.run(each_epoch)
+        self._fitted(trainer, 0, prepared)
+        if run is not None and keeper is not None:
+            self.save(run)
+            keeper.remove()
+        return self
+
+    def _keeper(
+        self, trainer: Population, run: str | Path | None, resume: bool, overwrite: bool, seconds: float
+    ) -> Checkpoint | None:
+        """Make the run directory ready, and take up its checkpoint if asked to."""
+        from counterpoint import atomic, runs
+
+        number("checkpoint_seconds", seconds)
+        if run is None:
+            if resume or overwrite:
+                raise InputError("resume or overwrite came without run=DIRECTORY; name the run.")
+            return None
+        folder = runs.check_folder(run, overwrite)
+        print_of = runs.fingerprint(self, {**trainer.x, **{f"{k} mask": v for k, v in trainer.mask.items()}})
+        keeper = Checkpoint(folder, print_of, seconds)
+        if resume:
+            keeper.restore(trainer)
+        else:
+            keeper.remove()
+            (folder / runs.MANIFEST).unlink(missing_ok=True)
+            atomic.write(folder / "config.yaml", runs.config_text(self))
+        return keeper
+
+    def _options(self, rows: int) -> TrainOptions:
+        """Check every option that does not depend on the modalities."""
+        whole("latent_dim", self.latent_dim)
+        whole("seed", self.seed, least=0)
+        for units in self._hidden():
+            whole("hidden", units)
+        choose("device", str(self.device).split(":")[0], ("cpu", "cuda"))
+        if str(self.device).startswith("cuda") and not torch.cuda.is_available():
+            raise InputError(f"device is {self.device!r}, and this machine has no CUDA device that torch can use; take 'cpu'.")
+        self._method()
+        size = self.batch_size
+        if size == "auto":
+            size = min(256, max(16, 2 ** int(np.log2(max(rows, 8) / 8))))
+        return TrainOptions(
+            self.epochs, size, self.learning_rate, self.clip, self.validation, self.patience, self.precision  # type: ignore[arg-type]
+        )
+
+    def _hidden(self) -> tuple[int, ...]:
+        if isinstance(self.hidden, (str, int)) or not hasattr(self.hidden, "__iter__"):
+            raise InputError(f"hidden is {self.hidden!r}; give the units of every hidden layer, such as (256,) or (256, 128).")
+        return tuple(self.hidden)
+
+    def _method(self) -> Any:
+        options = dict(self.options or {})
+        if "beta" in options:
+            raise InputError("options holds 'beta'; give it as beta=... itself.")
+        name = choose("method", self.method, METHODS)
+        return method(name, {**({"beta": self.beta} if takes(name, "beta") else {}), **options})
+
+    def _model(self, prepared: Preparation) -> MultimodalVAE:
+        return assemble(
+            prepared,
+            self._method(),
+            latent_dim=self.latent_dim,
+            network=self.network,
+            hidden=self._hidden(),
+            width=self.width,
+            weights=self.weights,
+            seed=self.seed,
+        )
+
+    def _trainer(self, data: MultimodalData, prepared: Preparation) -> Population:
+        options = self._options(len(data))
+        batch = prepared_batch(data, prepared, options.dtype, self.device)
+        return Population([self._model(prepared)], batch.x, batch.mask, options, [self.seed])
+
+    def _fitted(self, trainer: Population, e: int, prepared: Preparation) -> None:
+        """Take over model e of a finished trainer."""
+        progress = trainer.progress[e]
+        self.model_, self.preparation_ = trainer.models[e].eval(), prepared
+        self.history_, self.best_epoch_ = progress.history, progress.best_epoch
+        self.data_summary_["best_epoch"] = progress.best_epoch
+
+    def save(self, run: str | Path) -> Path:
+        """Write the run directory: configuration, weights, data card, metrics, environment, model card.
+
+        Args:
+            run: The directory; it is made, or replaced file by file.
+
+        Raises:
+            InputError: If the estimator is not fitted, or the directory holds something else.
+        """
+        from counterpoint.runs import save
+
+        return save(self, run)

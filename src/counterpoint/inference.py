@@ -1,0 +1,263 @@
+"""What a fitted model can be asked: latents of any subset, decodings, imputations, scores.
+
+Functions of a model and a `Batch` in model space (standardised values); `estimator` brings in names and units.
+Shapes: rows N, latent D, draws K.
+
+Where every modality keeps its own latent (MMVM, independent VAEs) and several are observed, the latent is that of the mixture of their
+posteriors, h(z|X) = 1/M sum_m q_m: the prior that tied them in training. `how="product"` takes their product instead.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from counterpoint.aggregation import Posterior, Product
+from counterpoint.batch import Batch
+from counterpoint.distributions import DiagNormal
+from counterpoint.errors import InputError, choose
+from counterpoint.model import MultimodalVAE
+
+HOW = ("mixture", "product")
+CHUNK = 2048
+
+
+def chunks(batch: Batch, rows: int = CHUNK) -> Iterator[Batch]:
+    """Cut a batch into runs of rows, in order."""
+    for start in range(0, batch.rows, rows):
+        cut = slice(start, start + rows)
+        yield Batch({k: v[cut] for k, v in batch.x.items()}, {k: v[cut] for k, v in batch.mask.items()})
+
+
+def by_chunk(batch: Batch, ask: Callable[[Batch], torch.Tensor], axis: int = 0) -> torch.Tensor:
+    """Ask chunk by chunk and put the answers together along their row axis; no gradients are kept."""
+    with torch.no_grad():
+        return torch.cat([ask(part) for part in chunks(batch)], axis)
+
+
+def joint(model: MultimodalVAE, batch: Batch, how: str = "mixture") -> Posterior:
+    """Return the experts over the shared latent, given whatever each row has.
+
+    Args:
+        model: A model.
+        batch: Rows; hide modalities with `batch.given(names)`.
+        how: `"mixture"` or `"product"` of the present posteriors, for methods whose latents are separate; the others have a joint posterior of
+            their own.
+
+    Raises:
+        InputError: If `how` is neither, or a product is asked of posteriors that have none.
+    """
+    choose("how", how, HOW)
+    present = batch.present
+    q = model.unimodal(batch, present)
+    if model.method.aggregation.shared:
+        return model.method.aggregation(q, present)
+    if how == "product":
+        if not isinstance(q, DiagNormal):
+            raise InputError(f"how='product' needs normal posteriors, and those of {model.method.name} are not; use 'mixture'.")
+        return Product()(q, present)
+    return model.method.aggregation(q, present)
+
+
+def joint_mean(model: MultimodalVAE, batch: Batch, how: str = "mixture") -> torch.Tensor:
+    """Return the mean of the joint posterior, (N, D); zero, the prior's mean, where nothing was observed."""
+
+    def ask(part: Batch) -> torch.Tensor:
+        mixture = joint(model, part, how).mixture
+        return torch.einsum("eb,ebd->bd", mixture.weight, mixture.components.mean)
+
+    return by_chunk(batch, ask)
+
+
+def unimodal_mean(model: MultimodalVAE, batch: Batch) -> torch.Tensor:
+    """Return the posterior means of every modality, (M, N, D); NaN where it is absent."""
+
+    def ask(part: Batch) -> torch.Tensor:
+        present = part.present
+        return torch.where(present.unsqueeze(-1), model.unimodal(part, present).mean, torch.nan)
+
+    return by_chunk(batch, ask, axis=1)
+
+
+def draw(posterior: Posterior, draws: int, generator: torch.Generator) -> torch.Tensor:
+    """Return K draws of the latent, (K, N, D), evenly spread over the experts of the mixture."""
+    rows, dim = posterior.experts.loc.shape[1:]
+    dtype = posterior.experts.loc.dtype
+    uniform = torch.rand(rows, generator=generator, dtype=dtype)
+    latents = []
+    for k in range(draws):
+        picked = posterior.pick((uniform + k) / draws % 1.0)
+        latents.append(picked.experts.rsample(torch.randn(1, rows, dim, generator=generator, dtype=dtype))[0])
+    return torch.stack(latents)
+
+
+def latents(
+    model: MultimodalVAE, batch: Batch, target: str, draws: int, generator: torch.Generator, how: str = "mixture"
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return latents from which `target` is reconstructed, (K, N, D), with their weights (K, N).
+
+    A method with separate latents reconstructs a modality that is present from that modality's own posterior, as in training.
+    With `draws` = 0 the experts' means are returned, weighted as in the mixture.
+    """
+    posterior = joint(model, batch, how)
+    if not model.method.aggregation.shared:
+        posterior = _own(model, batch, target, posterior, how)
+    if draws == 0:
+        mixture = posterior.mixture
+        return mixture.components.mean, mixture.weight
+    z = draw(posterior, draws, generator)
+    return z, torch.full(z.shape[:2], 1 / draws, dtype=z.dtype)
+
+
+def _own(model: MultimodalVAE, batch: Batch, target: str, posterior: Posterior, how: str) -> Posterior:
+    """Put the target's own posterior in the place of the joint one in the rows that have it."""
+    m = model.names.index(target)
+    present = batch.present
+    own = model.unimodal(batch, present)[m : m + 1]
+    if how == "mixture":  # one expert a modality: all the weight goes to its own
+        alone = torch.zeros_like(posterior.weight)
+        alone[m] = 1.0
+        weight = torch.where(present[m], alone, posterior.mixture.weight)
+        return Posterior(posterior.experts, weight, posterior.targets, posterior.explains)
+    keep = present[m].unsqueeze(-1)
+    fields = posterior.experts.__dataclass_fields__
+    parts = {k: torch.where(keep, getattr(own, k), getattr(posterior.experts, k)) for k in fields}
+    return Posterior(type(own)(**parts), posterior.weight, posterior.targets, posterior.explains)
+
+
+def decoded_mean(
+    model: MultimodalVAE, z: torch.Tensor, weight: torch.Tensor, target: str, exposure: torch.Tensor | None
+) -> torch.Tensor:
+    """Return the likelihood's mean of `target` averaged over latents z (K, N, D) with weights (K, N): (N, *event)."""
+    modality = model[target]
+    total: Any = 0.0
+    for z_k, w_k in zip(z, weight, strict=True):
+        mean = modality.likelihood.mean(modality.decode(z_k), exposure)
+        total = total + w_k.reshape(-1, *[1] * (mean.dim() - 1)) * mean
+    return total
+
+
+def exposure_of(model: MultimodalVAE, batch: Batch, target: str) -> torch.Tensor | None:
+    """Return the size factors of the rows where the target is observed; the typical one elsewhere."""
+    likelihood = model[target].likelihood
+    own = likelihood.exposure(batch.x[target], batch.mask[target])
+    if own is None:
+        return None
+    there = batch.present[model.names.index(target)]
+    return torch.where(there, own, torch.full_like(own, getattr(likelihood, "typical", 1.0)))
+
+
+def reconstruct(
+    model: MultimodalVAE,
+    batch: Batch,
+    target: str,
+    *,
+    draws: int,
+    generator: torch.Generator,
+    how: str = "mixture",
+    exposure: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return the mean of `target` given what each row has, (N, *event).
+
+    Args:
+        model: A model.
+        batch: What is given.
+        target: The modality to decode.
+        draws: K latent draws to average over; 0 decodes the posterior means.
+        generator: Of the draws.
+        how: See `joint`.
+        exposure: Size factors (N,) for counts; those of the batch unless given.
+    """
+    sizes = exposure if exposure is not None else exposure_of(model, batch, target)
+    parts, at = [], 0
+    with torch.no_grad():
+        for part in chunks(batch):
+            z, weight = latents(model, part, target, draws, generator, how)
+            cut = None if sizes is None else sizes[at : at + part.rows]
+            parts.append(decoded_mean(model, z, weight, target, cut))
+            at += part.rows
+    return torch.cat(parts)
+
+
+def impute(
+    model: MultimodalVAE, batch: Batch, target: str, *, draws: int, generator: torch.Generator, how: str = "mixture"
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return mean (N, *event), standard deviation (N, *event) and predictive draws (K, N, *event) of a modality.
+
+    Every row is imputed from whatever it has, the latent drawn from the joint posterior. The variance is that of the means over the
+    draws plus the mean of the likelihood's own.
+    """
+    modality = model[target]
+    sizes = exposure_of(model, batch, target)
+    parts, at = [], 0
+    with torch.no_grad():
+        for part in chunks(batch):
+            cut = None if sizes is None else sizes[at : at + part.rows]
+            at += part.rows
+            means, within, samples = [], [], []
+            for z in draw(joint(model, part, how), draws, generator):
+                out = modality.decode(z)
+                means.append(modality.likelihood.mean(out, cut))
+                within.append(modality.likelihood.variance(out, cut))
+                samples.append(modality.likelihood.sample(out, generator, cut))
+            mean = torch.stack(means)
+            spread = torch.sqrt(mean.var(0, correction=0) + torch.stack(within).mean(0))
+            parts.append((mean.mean(0), spread, torch.stack(samples)))
+    mean, spread, samples = zip(*parts, strict=True)
+    return torch.cat(mean), torch.cat(spread), torch.cat(samples, 1)
+
+
+def distortion(
+    model: MultimodalVAE,
+    batch: Batch,
+    target: str,
+    truth: Batch,
+    *,
+    generator: torch.Generator,
+    draws: int = 1,
+    how: str = "mixture",
+) -> torch.Tensor:
+    """Return -E log p(target | z) in nats per row, (N,), with z from what `batch` gives and values from `truth`.
+
+    Zero on rows of which `truth` holds no value.
+    """
+    values = []
+    with torch.no_grad():
+        for given, true in zip(chunks(batch), chunks(truth), strict=True):
+            z, weight = latents(model, given, target, draws, generator, how)
+            log_p = model[target].log_prob(z, true.x[target], true.mask[target])
+            values.append(-(weight * log_p).sum(0))
+    return torch.cat(values)
+
+
+def rates(model: MultimodalVAE, batch: Batch, *, generator: torch.Generator, step: int = 0) -> dict[str, torch.Tensor]:
+    """Return the training rate of every row in nats, name -> (N,): one a modality, or one for the joint latent."""
+    parts: list[dict[str, torch.Tensor]] = []
+    with torch.no_grad():
+        for part in chunks(batch):
+            present = part.present
+            posterior = model.posterior(part)
+            dtype = posterior.weight.dtype
+            count, rows, dim = posterior.experts.loc.shape
+            noise = torch.randn(1, count, rows, dim, generator=generator, dtype=dtype)
+            z = posterior.experts.rsample(noise)
+            rate = model.method.prior.rate(posterior, z, present, model.method.at(step))
+            rate = torch.where(posterior.weight > 0, posterior.weight * rate, 0.0)
+            shared = model.method.aggregation.shared
+            parts.append({"rate": rate.sum(0)} if shared else dict(zip(model.names, rate, strict=True)))
+    return {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
+
+
+def check_names(given: Sequence[str], allowed: Sequence[str], what: str) -> tuple[str, ...]:
+    """Return the names in the model's order.
+
+    Raises:
+        InputError: If there is none, or one is unknown.
+    """
+    if isinstance(given, str):
+        given = (given,)
+    if not given:
+        raise InputError(f"{what} names no modality; allowed are {', '.join(allowed)}.")
+    for name in given:
+        choose(what, name, allowed)
+    return tuple(n for n in allowed if n in given)

@@ -1,0 +1,70 @@
+"""Checkpoints: all that an exact resume needs, in one safetensors file, written atomically."""
+
+import json
+import time
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from counterpoint import atomic
+from counterpoint.errors import InputError
+from counterpoint.training.population import Population
+
+NAME = "checkpoint.safetensors"
+
+
+class Checkpoint:
+    """Keeps the state of a trainer's only model in a directory.
+
+    The file holds the last and best weights, the optimiser's moments, the position, the history and the seed; row order
+    and noise follow from seed and position, so training continues as if it had never stopped.
+
+    Args:
+        folder: Where to keep it.
+        fingerprint: Names configuration and data; a checkpoint of another is refused.
+        seconds: At most so often; 0 after every epoch.
+
+    Example:
+        >>> Checkpoint("runs/a", "1f0c").path.name
+        'checkpoint.safetensors'
+    """
+
+    def __init__(self, folder: str | Path, fingerprint: str, seconds: float = 20.0) -> None:
+        self.path = Path(folder) / NAME
+        self.fingerprint, self.seconds = fingerprint, seconds
+        self._last = time.monotonic()
+
+    def after_epoch(self, population: Population) -> None:
+        """Write, if it is time to."""
+        if time.monotonic() - self._last < self.seconds:
+            return
+        tensors, text = population.state()
+        header = {"position": json.dumps(text), "fingerprint": self.fingerprint}
+        atomic.write(self.path, save(tensors, metadata=header))
+        self._last = time.monotonic()
+
+    def restore(self, population: Population) -> None:
+        """Continue a trainer from the file.
+
+        Raises:
+            InputError: If there is none, it is damaged, or it belongs to another configuration or other data.
+        """
+        if not self.path.exists():
+            raise InputError(f"{self.path} does not exist, so there is nothing to resume; fit without resume.")
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                header = file.metadata() or {}
+                tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
+            position = json.loads(header["position"])
+        except (SafetensorError, KeyError, ValueError, OSError) as error:
+            raise InputError(f"{self.path} is truncated or damaged ({error}); delete it and fit again.") from error
+        if header.get("fingerprint") != self.fingerprint:
+            raise InputError(
+                f"{self.path} belongs to another configuration or other data; resume with the same ones, or fit without resume."
+            )
+        population.restore(tensors, position)
+
+    def remove(self) -> None:
+        """Delete the file, if there is one."""
+        self.path.unlink(missing_ok=True)

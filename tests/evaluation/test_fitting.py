@@ -1,0 +1,53 @@
+"""Seeds, stratified subsets and fits."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from counterpoint.errors import InputError
+from counterpoint.evaluation.fitting import derived_seed, fit, stratified
+
+
+@given(st.lists(st.integers(0, 3), min_size=4, max_size=60), st.integers(4, 60), st.integers(0, 99))
+def test_no_class_of_a_stratified_subset_is_over_its_share_by_more_than_a_row(y, size, seed):
+    y = np.array(y)
+    rows = stratified(y, size, seed)
+    size = min(size, len(y))
+    assert len(rows) == len(set(rows.tolist())) == size
+    for c in np.unique(y):
+        count = np.sum(y[rows] == c)
+        assert count >= 1
+        # ceil(t n_c) rows of each class for a common t: over by one row at most, under by what others take
+        assert count - size * np.mean(y == c) <= 1 + 1e-9
+        assert count - size * np.mean(y == c) >= -len(np.unique(y))
+
+
+def test_a_stratified_subset_is_random_and_decided_by_its_seed():
+    y = np.repeat(["a", "b"], 50)
+    assert np.array_equal(stratified(y, 10, 1), stratified(y, 10, 1))
+    assert not np.array_equal(stratified(y, 10, 1), stratified(y, 10, 2))
+    assert np.array_equal(stratified(y, 100, 1), np.arange(100))
+
+
+def test_a_subset_smaller_than_the_classes_is_refused():
+    with pytest.raises(InputError, match="3 classes"):
+        stratified(np.array([0, 1, 2, 2]), 2, 0)
+
+
+def test_seeds_belong_to_their_words():
+    assert derived_seed(1, "a") != derived_seed(2, "a") != derived_seed(2, "b")
+    assert 0 <= derived_seed(0, "a") < 2**32
+    with pytest.raises(InputError, match="seed"):
+        derived_seed(-1)
+
+
+def test_other_warnings_of_a_fit_go_their_way():
+    class Loud:
+        def fit(self, x, y):
+            warnings.warn("something else", UserWarning, stacklevel=1)
+
+    with pytest.warns(UserWarning, match="something else"):
+        assert fit(Loud(), [[0.0]], [0])
