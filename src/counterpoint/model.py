@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ from counterpoint.schedules import Schedule
 from counterpoint.shapes import Bool, Float, Tensor
 
 
+@runtime_checkable
 class Aggregation(Protocol):
     """From unimodal posteriors (M, B, D) and presence (M, B) to a mixture of experts."""
 
@@ -33,6 +34,7 @@ class Aggregation(Protocol):
     def __call__(self, q: Any, present: Tensor) -> Posterior: ...
 
 
+@runtime_checkable
 class Prior(Protocol):
     """What an expert costs."""
 
@@ -41,6 +43,7 @@ class Prior(Protocol):
         ...
 
 
+@runtime_checkable
 class Objective(Protocol):
     """A loss with named terms per row."""
 

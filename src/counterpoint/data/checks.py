@@ -29,6 +29,7 @@ def check_values(
     Example:
         >>> import numpy as np
         >>> x, mask = np.array([[-1]]), np.array([True])
+        >>> x, mask = np.array([[-1]]), np.array([True])
         >>> check_values("modality 'a'", x, mask, "poisson")  # doctest: +IGNORE_EXCEPTION_DETAIL
         Traceback (most recent call last):
         ...

@@ -132,7 +132,8 @@ def from_series(what: str, series: Any) -> Column:
         return from_array(what, series.to_numpy())
     if getattr(dtype, "kind", "O") in "iufb":  # Int64, Float32, boolean: they have a mask of their own
         observed = series.notna().to_numpy(dtype=bool)
-        column = from_array(what, series.fillna(0).to_numpy(dtype=dtype.numpy_dtype))  # type: ignore[attr-defined]
+        plain: np.dtype = getattr(dtype, "numpy_dtype")  # noqa: B009
+        column = from_array(what, series.fillna(0).to_numpy(dtype=plain))
         return Column(column.values, observed & ~np.isnan(column.values))
     if getattr(dtype, "kind", "O") in "Mm":
         raise InputError(f"{what} holds {dtype}; dates and durations must be turned into numbers first.")

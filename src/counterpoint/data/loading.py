@@ -4,39 +4,47 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from counterpoint.errors import InputError
 
+_UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
-def load(path: Path) -> Any:
-    """Open one numpy file, without pickle."""
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _damaged(path, error) from error
-    if isinstance(loaded, np.ndarray) == (path.suffix.lower() == ".npz"):
-        raise InputError(
-            f"{path.name} is not what its suffix says; save it again with numpy.savez (.npz) or numpy.save "
-            "(.npy)."
-        )
-    return loaded
+
+def load(path: Path) -> np.ndarray:
+    """Load the array of an `.npy`, without pickle."""
+    with path.open("rb") as file:
+        loaded = _open(path, file)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+    raise InputError(f"{path.name} is an archive with the name of an array; call it .npz.")
 
 
 def entries(path: Path, wanted: list[str] | None = None) -> dict[str, np.ndarray]:
-    """Load the arrays of an `.npz`; objects among those that nobody wants are passed over."""
+    """Load the arrays of an `.npz`, without pickle; objects among those that nobody wants are passed over."""
     found: dict[str, np.ndarray] = {}
-    with load(path) as archive:
+    with path.open("rb") as file:  # numpy leaves a damaged file open, so it is opened here
+        archive = _open(path, file)
+        if isinstance(archive, np.ndarray):
+            raise InputError(f"{path.name} is one array with the name of an archive; call it .npy.")
         for name in archive.files:
             try:
                 found[name] = archive[name]
-            except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            except _UNREADABLE as error:
                 if wanted is not None and name not in wanted and "Object arrays" in str(error):
                     continue
                 raise _damaged(path, error, name) from error
     return found
+
+
+def _open(path: Path, file: BinaryIO) -> Any:
+    """Open an array or an archive of arrays."""
+    try:
+        return np.load(file, allow_pickle=False)
+    except _UNREADABLE as error:
+        raise _damaged(path, error) from error
 
 
 def load_one(file: Path) -> Any:
