@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from counterpoint import atomic, runs
 from counterpoint.asking import Questions, prepared_batch
 from counterpoint.assembly import Networks, assemble
 from counterpoint.data import MultimodalData, Preparation, read
@@ -141,10 +142,16 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         """
         data = read(X, mask=mask, groups=groups)
         self._options(len(data))  # refuse bad options before anything else
-        prepared = Preparation.fit(data, self.likelihood, standardise=self.standardise, constant=self.constant)
+        prepared = self._prepare(data)
         trainer = self._trainer(data, prepared)
         present = {k: int(v.sum()) for k, v in data.present().items()}
-        self.data_summary_ = {"rows": len(data), "present": present, "validation": self.validation, "seed": self.seed}
+        self.data_summary_ = {
+            "rows": len(data),
+            "present": present,
+            "validation": self.validation,
+            "seed": self.seed,
+            "fingerprint": runs.fingerprint(self, trainer.x, trainer.mask),
+        }
         keeper = self._keeper(trainer, run, resume, overwrite, checkpoint_seconds)
         with ProgressLine(self.epochs, self.verbose) as line:
 
@@ -164,16 +171,13 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         self, trainer: Population, run: str | Path | None, resume: bool, overwrite: bool, seconds: float
     ) -> Checkpoint | None:
         """Make the run directory ready, and take up its checkpoint if asked to."""
-        from counterpoint import atomic, runs
-
         number("checkpoint_seconds", seconds)
         if run is None:
             if resume or overwrite:
                 raise InputError("resume or overwrite came without run=DIRECTORY; name the run.")
             return None
         folder = runs.check_folder(run, overwrite)
-        print_of = runs.fingerprint(self, {**trainer.x, **{f"{k} mask": v for k, v in trainer.mask.items()}})
-        keeper = Checkpoint(folder, print_of, seconds)
+        keeper = Checkpoint(folder, self.data_summary_["fingerprint"], seconds)
         if resume:
             keeper.restore(trainer)
         else:
@@ -181,6 +185,9 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
             (folder / runs.MANIFEST).unlink(missing_ok=True)
             atomic.write(folder / "config.yaml", runs.config_text(self))
         return keeper
+
+    def _prepare(self, data: MultimodalData) -> Preparation:
+        return Preparation.fit(data, self.likelihood, standardise=self.standardise, constant=self.constant)
 
     def _options(self, rows: int) -> TrainOptions:
         """Check every option that does not depend on the modalities."""
@@ -244,6 +251,10 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         Raises:
             InputError: If the estimator is not fitted, or the directory holds something else.
         """
-        from counterpoint.runs import save
+        return runs.save(self, run)
 
-        return save(self, run)
+    def fingerprint(self, X: Any) -> str:
+        """Return a hash of this configuration and the data as the model would read them."""
+        data = read(X)
+        trainer = self._trainer(data, self._prepare(data))
+        return runs.fingerprint(self, trainer.x, trainer.mask)

@@ -253,10 +253,12 @@ def _commit() -> str | None:
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 
-def fingerprint(estimator: "Counterpoint", tensors: Mapping[str, torch.Tensor]) -> str:
+def fingerprint(
+    estimator: "Counterpoint", x: Mapping[str, torch.Tensor], mask: Mapping[str, torch.Tensor]
+) -> str:
     """Return a hash of configuration and prepared data."""
     digest = hashlib.sha256(config_text(estimator).encode())
-    for name, tensor in tensors.items():
+    for name, tensor in (*x.items(), *mask.items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -83,11 +83,11 @@ def test_damaged_npz(tmp_path, spoil):
 def test_npz_that_holds_something_else(tmp_path):
     path = tmp_path / "o.npz"
     np.savez(path, rna=np.ones((2, 2)), what=np.array([{}, None], dtype=object))
-    with pytest.raises(InputError, match="'what'.*Python objects"):
+    with pytest.raises(InputError, match=r"'what'.*Python objects"):
         read(path)
     assert read(path, modalities=["rna"]).names == ("rna",)
     np.savez(tmp_path / "mask.npz", rna=np.ones((2, 2)), rma__mask=np.ones(2, dtype=bool))
-    with pytest.raises(InputError, match="Did you mean 'rna'"):
+    with pytest.raises(InputError, match=r"Did you mean 'rna'"):
         read(tmp_path / "mask.npz")
     np.savez(tmp_path / "flat.npz", y=np.ones(3))
     with pytest.raises(InputError, match=r"no modality.*y \(3,\)"):
@@ -97,9 +97,9 @@ def test_npz_that_holds_something_else(tmp_path):
         read(tmp_path / "none.npz")
     np.save(tmp_path / "x.npy", np.ones(3))
     (tmp_path / "x.npy").rename(tmp_path / "x.npz")
-    with pytest.raises(InputError, match="call it .npy"):
+    with pytest.raises(InputError, match=r"call it .npy"):
         read(tmp_path / "x.npz")
-    with pytest.raises(InputError, match="Did you mean 'rna'"):
+    with pytest.raises(InputError, match=r"Did you mean 'rna'"):
         read(path, modalities=["rnaa"])
     with pytest.raises(InputError, match="labels is 'y'"):
         read(path, modalities=["rna"], labels=["y"])
@@ -208,7 +208,7 @@ def test_bad_folders(tmp_path):
         read(tmp_path)
     (tmp_path / "b.npz").unlink()
     np.save(tmp_path / "aa__mask.npy", np.ones(3, dtype=bool))
-    with pytest.raises(InputError, match="Did you mean 'a'|no such modality"):
+    with pytest.raises(InputError, match=r"Did you mean 'a'|no such modality"):
         read(tmp_path)
     (tmp_path / "aa__mask.npy").unlink()
     _cut(tmp_path / "a.npy")

@@ -29,9 +29,9 @@ def read(
 
     Args:
         source: name -> (N, *event) as numpy array, DataFrame, Series, torch tensor or nested list; a
-            DataFrame with two levels of columns (modality, feature) or with `groups`; a path to `.npz`, `.csv`,
-            `.tsv` or a folder; or `MultimodalData`. NaN is a missing value. DataFrames whose indexes name their
-            rows are joined by them.
+            DataFrame with two levels of columns (modality, feature) or with `groups`; a path to `.npz`,
+            `.csv`, `.tsv` or a folder; or `MultimodalData`. NaN is a missing value.
+            DataFrames whose indexes name their rows are joined by them.
         modalities: which to take, in this order; None takes all.
         mask: name -> bool, (N,) or (N, *event), True where observed, for data that cannot hold NaN.
         groups: modality -> columns of one DataFrame; columns in no group are left out.
