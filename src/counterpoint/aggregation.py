@@ -43,7 +43,8 @@ class Posterior:
     def pick(self, uniform: Float[Tensor, "B"]) -> "Posterior":
         """Return one expert a row, chosen by inverting the cumulative weights at `uniform` (B,) in [0, 1)."""
         weight = self.mixture.weight
-        below = torch.cumsum(weight, 0)[:-1] <= uniform  # (E-1, B)
+        upto = torch.cumsum(weight, 0)  # its last row may miss 1 by rounding
+        below = upto[:-1] <= uniform * upto[-1]  # (E-1, B)
         index = below.sum(0, keepdim=True)  # (1, B)
         rows = index.unsqueeze(-1).expand(1, -1, self.experts.loc.shape[-1])
         parts = {k: getattr(self.experts, k).gather(0, rows) for k in self.experts.__dataclass_fields__}
@@ -66,7 +67,7 @@ def stratified(rows: int, experts: int) -> list[int]:
 
 
 def product(
-    q: DiagNormal, members: Bool[Tensor, "E M B"], prior: Float[Tensor, "E 1"]
+    q: DiagNormal, members: Bool[Tensor, "E M B"], prior: Float[Tensor, "E #B"]
 ) -> DiagNormal:
     """Return the normalised product of the member posteriors, and of N(0, I) where `prior` is 1.
 
@@ -75,7 +76,7 @@ def product(
     Args:
         q: (M, B, D).
         members: (E, M, B), who takes part.
-        prior: (E, 1), 1 or 0.
+        prior: (E, 1) or (E, B), 1 or 0.
 
     Source: Wu & Goodman 2018 (MVAE), eq. 2-3.
 

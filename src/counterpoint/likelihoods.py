@@ -34,8 +34,8 @@ class Likelihood(nn.Module):
         self.output_shape = self.input_shape = self.shape
 
     def encode(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Return what the encoder reads, (B, *input_shape); zero stays where nothing was observed."""
-        return x
+        """Return what the encoder reads, (B, *input_shape); zero where a single value was not observed."""
+        return x if mask.dim() == 1 else torch.where(mask, x, 0.0)
 
     def log_prob(self, output: Tensor, x: Tensor, mask: Tensor) -> Tensor:
         """Return log p(x | output) in nats, (..., B), over the observed values."""
@@ -257,7 +257,7 @@ class Poisson(Likelihood):
     """
 
     def encode(self, x: Tensor, mask: Tensor) -> Tensor:
-        return torch.log1p(x)
+        return torch.log1p(super().encode(x, mask))
 
     def log_prob(self, output: Tensor, x: Tensor, mask: Tensor) -> Tensor:
         log_rate = output.clamp(-_LOG_RATE, _LOG_RATE)
@@ -303,10 +303,11 @@ class NegativeBinomial(Likelihood):
         self.log_theta = nn.Parameter(torch.zeros(self.shape))
 
     def encode(self, x: Tensor, mask: Tensor) -> Tensor:
-        return torch.log1p(x)
+        return torch.log1p(super().encode(x, mask))
 
     def exposure(self, x: Tensor, mask: Tensor) -> Tensor:
-        total = x.flatten(1).sum(1) * math.prod(self.shape) / self._count(mask).clamp_min(1)
+        seen = x if mask.dim() == 1 else torch.where(mask, x, 0.0)
+        total = seen.flatten(1).sum(1) * math.prod(self.shape) / self._count(mask).clamp_min(1)
         return total.clamp_min(1.0)
 
     def _theta(self) -> Tensor:

@@ -118,21 +118,27 @@ class ELBO:
         hyper: Hyper,
     ) -> Loss:
         """Put distortions of the decoded experts and rates of all experts together."""
-        terms: dict[str, Tensor] = {}
-        total = torch.zeros_like(rate[0])
+        held = decoded.weight.unsqueeze(1) * decoded.targets  # (E, M, B)
+        log_ps, shares = [], []
         for m, (name, modality) in enumerate(zip(model.names, model.modalities, strict=True)):
             some = decoded.explains[m]
-            log_p = modality.log_prob(z[:, some], batch.x[name], batch.mask[name]).mean(0)  # (E', B)
-            held = (decoded.weight * decoded.targets[:, m])[some]
-            terms[f"distortion/{name}"] = -torch.where(held > 0, held * log_p, 0.0).sum(0)
-            total = total + modality.weight * terms[f"distortion/{name}"]
+            log_ps.append(modality.log_prob(z[:, some], batch.x[name], batch.mask[name]))  # (K, E', B)
+            shares.append(held[some, m])
+        log_p, share = torch.cat(log_ps, 1), torch.cat(shares)
+        log_p = log_p.mean(0) if log_p.shape[0] > 1 else log_p.squeeze(0)  # (all E', B)
+        parts = torch.where(share > 0, share * log_p, 0.0).split([s.shape[0] for s in shares])
+        distortion = -torch.stack([p.sum(0) for p in parts])  # (M, B)
         weighted = torch.where(weight > 0, weight * rate, 0.0)
         if self.kl_count == "per_modality":
             weighted = weighted * batch.present.sum(0)
+        cost = weighted.sum(0)
+        terms = dict(zip((f"distortion/{name}" for name in model.names), distortion.unbind(), strict=True))
         if model.method.aggregation.shared:
-            terms["rate"] = weighted.sum(0)
+            terms["rate"] = cost
         else:
-            terms |= {f"rate/{name}": r for name, r in zip(model.names, weighted, strict=True)}
+            terms |= {f"rate/{name}": r for name, r in zip(model.names, weighted.unbind(), strict=True)}
+        factors = [modality.weight for modality in model.modalities]
+        if any(f != 1.0 for f in factors):
+            distortion = distortion * distortion.new_tensor(factors).unsqueeze(-1)
         beta: Any = hyper["beta"]
-        return Loss(total + beta**self.beta_power * weighted.sum(0), terms)
-
+        return Loss(distortion.sum(0) + beta**self.beta_power * cost, terms)

@@ -7,7 +7,7 @@ import torch
 from counterpoint.aggregation import Posterior, Product, product
 from counterpoint.batch import Batch
 from counterpoint.distributions import DiagNormal
-from counterpoint.errors import whole
+from counterpoint.errors import choose, whole
 from counterpoint.methods._options import resolve
 from counterpoint.model import Method, MultimodalVAE
 from counterpoint.objectives import ELBO, Loss, Needs, Noise
@@ -53,6 +53,7 @@ def mvae(
     """
     given = {"prior_expert": prior_expert, "random_subsets": random_subsets}
     o = resolve(preset, PRESETS, {"prior_expert": "all", "random_subsets": 1}, given)
+    choose("prior_expert", o["prior_expert"], ("none", "all"))
     hyper = {"beta": schedule("beta", beta)}
     options = {"beta": str(hyper["beta"]), "draws": draws, **o}
     objective = SubsampledELBO(o["prior_expert"], whole("random_subsets", o["random_subsets"], least=0), draws)

@@ -94,6 +94,7 @@ class Population:
         self.models, self.options, self.seeds = list(models), options, list(seeds)
         self.x, self.mask = dict(x), dict(mask)
         self.device = next(iter(self.x.values())).device
+        self.complete = {k for k, v in self.mask.items() if v.all()}  # any rows' mask is that of the first
         self.splits = [split(self._rows(), options.validation, s) for s in seeds]
         self.progress = [Progress() for _ in models]
         self._lay_flat(rates)
@@ -164,7 +165,7 @@ class Population:
             shuffle = torch.randperm(len(train), generator=generator(s, "order", epoch))
             order.append(train[shuffle])
         rows = torch.stack(order).to(self.device)
-        sums: dict[str, torch.Tensor] = {}
+        sums = Sums()
         active = [e for e, p in enumerate(self.progress) if not p.stopped]
         for index in rows.split(self.options.batch_size, 1):
             hypers = [m.method.at(p.step) for m, p in zip(self.models, self.progress, strict=True)]
@@ -177,8 +178,8 @@ class Population:
             for e in active:
                 self.adams[e].step()
                 self.progress[e].step += 1
-            _add(sums, {"total": total, **terms})
-        return {k: v / rows.shape[1] for k, v in sums.items()}
+            sums.add(total, terms)
+        return sums.mean(rows.shape[1])
 
     def _losses(
         self, index: torch.Tensor, noise: Sequence[torch.Generator], hypers: Sequence[Mapping[str, float]]
@@ -188,7 +189,7 @@ class Population:
         drawn = [m.noise(count, g, self.options.dtype) for m, g in zip(self.models, noise, strict=True)]
         if len(self.models) == 1:
             x = {k: v.index_select(0, index[0]) for k, v in self.x.items()}
-            mask = {k: v.index_select(0, index[0]) for k, v in self.mask.items()}
+            mask = {k: v[:count] if k in self.complete else v.index_select(0, index[0]) for k, v in self.mask.items()}
             loss = self.models[0].loss(Batch(x, mask), drawn[0], hypers[0])
             return loss.total[None], {k: v[None] for k, v in loss.terms.items()}
         flat = index.reshape(-1)
@@ -212,11 +213,10 @@ class Population:
             return {}
         noise = [generator(s, "validation", device=self.device) for s in self.seeds]
         hypers = [{k: h.end for k, h in m.method.hyper.items()} for m in self.models]
-        sums: dict[str, torch.Tensor] = {}
+        sums = Sums()
         for index in rows.split(_CHUNK, 1):
-            total, terms = self._losses(index, noise, hypers)
-            _add(sums, {"total": total, **terms})
-        return {k: v / rows.shape[1] for k, v in sums.items()}
+            sums.add(*self._losses(index, noise, hypers))
+        return sums.mean(rows.shape[1])
 
     def _record(self, sums: dict[str, torch.Tensor], held: dict[str, torch.Tensor], seconds: float) -> None:
         """Write the epoch into every running model's history, keep its best state, decide whether it stops."""
@@ -284,8 +284,27 @@ class Population:
         self.progress[e] = Progress(**json.loads(text["progress"]))
 
 
-def _add(sums: dict[str, torch.Tensor], values: Mapping[str, torch.Tensor]) -> None:
-    """Add the row sums of (E, B) values to the running sums (E,)."""
-    for k, v in values.items():
-        row = v.detach().sum(-1)
-        sums[k] = sums[k] + row if k in sums else row
+class Sums:
+    """Running sums over rows of the total and every term, one tensor (terms, E) for all of them.
+
+    Example:
+        >>> sums = Sums()
+        >>> sums.add(torch.ones(1, 4), {"rate": torch.zeros(1, 4)})
+        >>> {k: v.tolist() for k, v in sums.mean(4).items()}
+        {'total': [1.0], 'rate': [0.0]}
+    """
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] = ()
+        self._sums: torch.Tensor | None = None
+
+    def add(self, total: torch.Tensor, terms: Mapping[str, torch.Tensor]) -> None:
+        """Add the rows of a batch, (E, B) each."""
+        self._names = ("total", *terms)
+        rows = torch.stack([total, *terms.values()]).detach().sum(-1)
+        self._sums = rows if self._sums is None else self._sums + rows
+
+    def mean(self, rows: int) -> dict[str, torch.Tensor]:
+        """Return the mean over all rows, name -> (E,)."""
+        assert self._sums is not None
+        return dict(zip(self._names, self._sums / rows, strict=True))

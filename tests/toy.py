@@ -1,0 +1,168 @@
+"""Small things that many tests start from: every method with every option, little models, little batches."""
+
+import inspect
+import sys
+
+import torch
+from torch import nn
+
+from counterpoint.batch import Batch
+from counterpoint.likelihoods import likelihood
+from counterpoint.methods import METHODS
+from counterpoint.model import Method, Modality, MultimodalVAE
+
+D = 2
+DTYPE = torch.float64
+
+# What the law tests try for an option, wherever a recipe has an option of that name.
+OPTIONS = {
+    "beta": [0.3],
+    "draws": [3],
+    "rate": ["pairwise", "mixture", "mixture_bound"],
+    "alpha": [0.0, 0.3, 1.0],
+    "draw": ["one", "stratified", "all"],
+    "kl_count": ["once", "per_modality"],
+    "prior_expert": ["none", "full", "all"],
+    "of": ["variance", "scale"],
+    "beta_power": [1, 2],
+    "random_subsets": [0, 1, 2],
+}
+REFUSED = {("mvae", "prior_expert", "full")}  # sub-sampling has no full set to single out
+
+# Two sets of modalities, between them every likelihood: name -> (likelihood, event shape, mask by single values?)
+KINDS = {
+    "tables": {
+        "a": ("normal", (3,), False),
+        "b": ("laplace", (2, 2), True),
+        "c": ("bernoulli", (4,), False),
+    },
+    "mixed": {
+        "a": ("normal_learned", (3,), True),
+        "b": ("categorical", (2,), True),
+        "c": ("negative_binomial", (4,), True),
+    },
+    "counts": {
+        "a": ("laplace_learned", (3,), True),
+        "b": ("poisson", (2,), True),
+        "c": ("categorical", (2, 2), False),
+    },
+}
+CLASSES = 3
+
+
+def presets(name: str) -> dict:
+    """The presets of a recipe: the PRESETS of its module."""
+    return getattr(sys.modules[METHODS[name].__module__], "PRESETS", {})
+
+
+def variants() -> list[tuple[str, dict]]:
+    """Every recipe with its defaults, with every value of every known option, and with every preset."""
+    found: list[tuple[str, dict]] = []
+    for name, recipe in METHODS.items():
+        takes = inspect.signature(recipe).parameters
+        found.append((name, {}))
+        for option, values in OPTIONS.items():
+            if option in takes:
+                found += [(name, {option: v}) for v in values if (name, option, v) not in REFUSED]
+        if "alpha" in takes and "rate" in takes:
+            found += [(name, {"rate": r, "alpha": 0.3}) for r in OPTIONS["rate"]]
+        if "draw" in takes and "prior_expert" in takes:
+            found += [(name, {"draw": d, "prior_expert": "full", "kl_count": "per_modality"}) for d in OPTIONS["draw"]]
+        if "draw" in takes and "draws" in takes:
+            found += [(name, {"draw": d, "draws": 2, "beta": 0.5}) for d in OPTIONS["draw"]]
+        found += [(name, {"preset": p, **({"beta": 0.5} if "beta" in takes else {})}) for p in presets(name)]
+    return found
+
+
+def label(variant: tuple[str, dict]) -> str:
+    """A test id."""
+    name, options = variant
+    return "-".join([name, *(f"{k}={v}" for k, v in options.items())])
+
+
+def model(method: Method, kinds: dict | str = "tables", *, latent: int = D, seed: int = 0, dtype=DTYPE) -> MultimodalVAE:
+    """Two-layer networks with random weights for modalities as in `KINDS`."""
+    kinds = KINDS[kinds] if isinstance(kinds, str) else kinds
+    parts = {}
+    for i, (name, (kind, shape, _)) in enumerate(kinds.items()):
+        p = likelihood(kind, shape, classes=CLASSES if kind == "categorical" else None)
+        inputs, outputs = (int(torch.Size(s).numel()) for s in (p.input_shape, p.output_shape))
+        heads = method.posterior.heads * latent
+        encoder = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 5), nn.Tanh(), nn.Linear(5, heads))
+        decoder = nn.Sequential(nn.Linear(latent, 5), nn.Tanh(), nn.Linear(5, outputs), nn.Unflatten(1, p.output_shape))
+        parts[name] = Modality(encoder, decoder, p, weight=1.0 + 0.5 * i)
+    made = MultimodalVAE(parts, method, latent).to(dtype)
+    return randomise(made, seed)
+
+
+def randomise(module: nn.Module, seed: int) -> nn.Module:
+    """Give every parameter its values from a seed, without touching the global generator."""
+    g = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(0.4 * torch.randn(p.shape, generator=g, dtype=p.dtype))
+    return module
+
+
+def values(kind: str, shape: tuple[int, ...], rows: int, g: torch.Generator, dtype=DTYPE) -> torch.Tensor:
+    """Random data that the likelihood may see."""
+    if kind == "categorical":
+        return torch.randint(CLASSES, (rows, *shape), generator=g)
+    if kind in ("poisson", "negative_binomial"):
+        return torch.randint(7, (rows, *shape), generator=g).to(dtype)
+    if kind == "bernoulli":
+        return torch.randint(2, (rows, *shape), generator=g).to(dtype)
+    return torch.randn((rows, *shape), generator=g, dtype=dtype)
+
+
+def batch(kinds: dict | str = "tables", rows: int = 9, *, seed: int = 1, missing: bool = True, dtype=DTYPE) -> Batch:
+    """Rows with holes: row 0 has all, row 1 nothing, the others lack some modalities and some single values."""
+    kinds = KINDS[kinds] if isinstance(kinds, str) else kinds
+    g = torch.Generator().manual_seed(seed)
+    x, mask = {}, {}
+    for name, (kind, shape, single) in kinds.items():
+        value = values(kind, shape, rows, g, dtype)
+        there = torch.rand(rows, generator=g) < 0.7
+        there[0] = True
+        if rows > 1:
+            there[1] = False
+        if not missing:
+            there[:] = True
+        m = there
+        if single:
+            each = torch.rand(value.shape, generator=g) < 0.7
+            m = (each | (not missing)) & there.reshape(-1, *[1] * len(shape))
+            m[0] = True
+        x[name] = value * expand(m, value)
+        mask[name] = m
+    return Batch(x, mask)
+
+
+def expand(mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """A mask (B,) or (B, *event) in the shape of its values."""
+    return mask.reshape(*mask.shape, *[1] * (like.dim() - mask.dim())).expand_as(like)
+
+
+def scribble(data: Batch, kinds: dict | str, seed: int = 7) -> Batch:
+    """The same batch with large nonsense wherever nothing was observed."""
+    kinds = KINDS[kinds] if isinstance(kinds, str) else kinds
+    g = torch.Generator().manual_seed(seed)
+    x = {}
+    for name, (kind, shape, _) in kinds.items():
+        nonsense = values(kind, shape, data.rows, g, DTYPE)
+        if kind != "categorical":
+            nonsense = (nonsense.abs() * 1e5 if kind in ("poisson", "negative_binomial") else nonsense * 1e5) + 1
+        x[name] = torch.where(expand(data.mask[name], data.x[name]), data.x[name], nonsense.to(data.x[name].dtype))
+    return Batch(x, data.mask)
+
+
+def noise(m: MultimodalVAE, rows: int, seed: int = 3, dtype=DTYPE):
+    """The noise of one step."""
+    return m.noise(rows, torch.Generator().manual_seed(seed), dtype)
+
+
+def gradients(m: MultimodalVAE, total: torch.Tensor) -> dict[str, torch.Tensor]:
+    """d sum(total) / d parameter, by name; zeros where a parameter does not take part."""
+    names, parameters = zip(*m.named_parameters(), strict=True)
+    grads = torch.autograd.grad(total.sum(), parameters, allow_unused=True)
+    return {n: torch.zeros_like(p) if g is None else g for n, p, g in zip(names, parameters, grads, strict=True)}
