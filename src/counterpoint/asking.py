@@ -10,6 +10,7 @@ import torch
 from counterpoint import inference
 from counterpoint.batch import Batch
 from counterpoint.data import MultimodalData, Preparation, read
+from counterpoint.data.multimodal import expand
 from counterpoint.errors import InputError, choose, whole
 from counterpoint.model import MultimodalVAE
 from counterpoint.seeds import generator
@@ -70,7 +71,7 @@ class Questions:
     def _batch(self, X: Any, mask: Mask = None, given: Sequence[str] | None = None) -> Batch:
         model = self._fitted_model()
         dtype = next(model.parameters()).dtype
-        batch = prepared_batch(read(X, mask=mask), self.preparation_, dtype, self.device)
+        batch = prepared_batch(read(X, mask=mask, unobserved="keep"), self.preparation_, dtype, self.device)
         return batch if given is None else batch.given(inference.check_names(given, model.names, "given"))
 
     def _noise(self, use: str, seed: int | None) -> torch.Generator:
@@ -164,20 +165,23 @@ class Questions:
             mask: As in `fit`.
         """
         whole("draws", draws)
-        wanted = inference.check_names((to,) if isinstance(to, str) else to or self.modalities_, self.modalities_, "to")
-        batch = self._batch(X, mask)
-        return {name: self._imputed(batch, name, draws, how, seed) for name in wanted}
+        wanted = inference.check_names(self.modalities_ if to is None else to, self.modalities_, "to")
+        data = read(X, mask=mask, unobserved="keep")
+        batch = self._batch(data)
+        return {name: self._imputed(data, batch, name, draws, how, seed) for name in wanted}
 
-    def _imputed(self, batch: Batch, name: str, draws: int, how: str, seed: int | None) -> Imputation:
+    def _imputed(
+        self, data: MultimodalData, batch: Batch, name: str, draws: int, how: str, seed: int | None
+    ) -> Imputation:
         noise = self._noise(f"impute/{name}", seed)
         mean, spread, drawn = inference.impute(self._fitted_model(), batch, name, draws=draws, generator=noise, how=how)
         one = self.preparation_[name]
         scale = self.preparation_.inverse_scale(name, spread.double().cpu().numpy())
-        best = mean.argmax(-1) if one.n_categories is not None else mean
-        x, seen = batch.x[name], batch.mask[name]
-        seen = seen.reshape(*seen.shape, *[1] * (x.dim() - seen.dim()))
-        filled = torch.where(seen, x, best.to(x.dtype))
-        return Imputation(self._units(name, filled), self._units(name, mean), scale, self._units(name, drawn))
+        filled = self._units(name, mean if one.n_categories is None else mean.argmax(-1))
+        if name in data.x:  # the data's own values, not what standardising and back makes of them; codes as they were fitted
+            x = data.x[name] if one.n_categories is None else batch.x[name].cpu().numpy()
+            filled = np.where(expand(data.mask[name], x.shape), x, filled)
+        return Imputation(filled, self._units(name, mean), scale, self._units(name, drawn))
 
     def score_terms(self, X: Any, *, seed: int | None = None, mask: Mask = None) -> dict[str, dict[str, float]]:
         """Return reconstruction and rate per modality, in nats per row of the standardised data, averaged over the rows that have it.

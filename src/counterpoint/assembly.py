@@ -5,12 +5,18 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.instancenorm import _InstanceNorm
 
+from counterpoint.aggregation import Average, Product, Separate
 from counterpoint.data import Preparation
-from counterpoint.errors import InputError, choose
+from counterpoint.distributions import DiagNormal, Point
+from counterpoint.errors import InputError, choose, number
 from counterpoint.likelihoods import Likelihood, likelihood
 from counterpoint.model import Method, Modality, MultimodalVAE
 from counterpoint.nn import networks
+from counterpoint.priors import NoPrior
 from counterpoint.seeds import generator
 
 Networks = str | Mapping[str, str | tuple[nn.Module, nn.Module]]
@@ -44,6 +50,9 @@ def assemble(
         InputError: If a name is unknown, a posterior family does not suit the method, or a module gives the wrong shape.
     """
     names = preparation.names
+    _check_family(method)
+    if weights is not None and not isinstance(weights, Mapping):
+        raise InputError(f"weights is {weights!r}; give a dict, modality -> factor above 0.")
     for what, given in (("network", network), ("weights", weights)):
         for name in given if isinstance(given, Mapping) else ():
             choose(f"{what}: modality", name, names)
@@ -55,13 +64,26 @@ def assemble(
         heads = method.posterior.heads
         if isinstance(kind, str):
             draw = generator(seed, "init", name)
-            encoder, decoder = networks(
-                kind, p.input_shape, p.output_shape, latent_dim, generator=draw, heads=heads, hidden=hidden, width=width
-            )
+            size = {"heads": heads, "hidden": hidden, "width": width}
+            try:
+                encoder, decoder = networks(kind, p.input_shape, p.output_shape, latent_dim, generator=draw, **size)
+            except InputError as error:
+                raise InputError(f"network of modality {name!r}: {error}") from error
         else:
             encoder, decoder = _own_networks(name, kind, p, latent_dim, heads)
-        modalities[name] = Modality(encoder, decoder, p, (weights or {}).get(name, 1.0))
+        weight = number(f"the weight of modality {name!r}", (weights or {}).get(name, 1.0), open_=True)
+        modalities[name] = Modality(encoder, decoder, p, weight)
     return MultimodalVAE(modalities, method, latent_dim)
+
+
+def _check_family(method: Method) -> None:
+    """Refuse posteriors that the method has no formula for."""
+    family, prior = method.posterior, type(method.prior).__name__
+    part = type(method.aggregation).__name__
+    if family is Point and not (isinstance(method.prior, NoPrior) and isinstance(method.aggregation, Separate)):
+        raise InputError(f"{method.name} has Point posteriors under {part} and {prior}, which need a density; take normal ones.")
+    if isinstance(method.aggregation, (Average, Product)) and family is not DiagNormal:
+        raise InputError(f"{method.name} has {family.__name__} posteriors under {part}, which needs normal ones; take DiagNormal.")
 
 
 def _own_networks(name: str, pair: Any, p: Likelihood, latent_dim: int, heads: int) -> tuple[nn.Module, nn.Module]:
@@ -69,6 +91,13 @@ def _own_networks(name: str, pair: Any, p: Likelihood, latent_dim: int, heads: i
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(n, nn.Module) for n in pair):
         raise InputError(f"network of {name!r} is {type(pair).__name__}; give a kind or a pair (encoder, decoder) of modules.")
     encoder, decoder = pair
+    for layer in (*encoder.modules(), *decoder.modules()):
+        mixes = isinstance(layer, _BatchNorm) or (isinstance(layer, _InstanceNorm) and layer.track_running_stats)
+        if mixes or (isinstance(layer, _DropoutNd) and layer.p > 0):
+            raise InputError(
+                f"the network of {name!r} has a {type(layer).__name__}, which keeps state, mixes rows or draws by itself; seed and data "
+                "alone must decide. Use a stateless layer, such as LayerNorm."
+            )
     trials = (
         ("encoder", encoder, torch.zeros(2, *p.input_shape), (2, heads * latent_dim)),
         ("decoder", decoder, torch.zeros(2, latent_dim), (2, *p.output_shape)),

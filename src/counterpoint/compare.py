@@ -1,17 +1,24 @@
 """Several methods on the same rows with the same networks: one table, seeds as mean and spread."""
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+import torch
 
 from counterpoint import atomic, runs
 from counterpoint.data import MultimodalData, read
+from counterpoint.data.multimodal import check_names
 from counterpoint.errors import InputError, choose, whole
 from counterpoint.estimator import Counterpoint
 from counterpoint.evaluate import Evaluation, Task, evaluate, label_of, task
+from counterpoint.evaluation import checks
 from counterpoint.evaluation.fitting import stratified
 from counterpoint.evaluation.tables import Column, Row, collect, table_cells, to_markdown
 from counterpoint.methods import METHODS
@@ -82,12 +89,15 @@ def hold_out(data: MultimodalData, test: int | float, label: str, seed: int = 0)
     Raises:
         InputError: If that leaves no training or no test row.
     """
-    share = isinstance(test, float) and 0 < test < 1
-    count = round(len(data) * test) if share else whole("test", test if not isinstance(test, float) else int(test))
+    share = isinstance(test, float) and not test.is_integer()
+    count = (round(len(data) * test) if 0 < test < 1 else -1) if share else whole("test", int(test) if isinstance(test, float) else test)
     if not 0 < count < len(data):
         raise InputError(f"test is {test} of {len(data)} rows; give a number of rows below that, or a share between 0 and 1.")
+    y = checks.labels(f"label {label!r}", data.labels[choose("label", label, data.labels)])
+    if count < len(checks.classes(f"label {label!r}", y)):
+        raise InputError(f"test is {test}, which makes {count} rows for the {len(np.unique(y))} classes of {label!r}; give one row a class.")
     held = np.zeros(len(data), dtype=bool)
-    held[stratified(np.asarray(data.labels[label]), count, seed)] = True
+    held[stratified(y, count, seed)] = True
     return data[~held], data[held]
 
 
@@ -102,6 +112,8 @@ def compare(
     options: Mapping[str, Mapping[str, Any]] | None = None,
     out: str | Path | None = None,
     split_seed: int = 0,
+    workers: int = 1,
+    probe_size: int | None = None,
     each: Callable[[str, int, Evaluation], None] | None = None,
     **params: Any,
 ) -> Comparison:
@@ -117,6 +129,8 @@ def compare(
         options: method -> its options.
         out: A folder: one run directory per method and seed goes in; finished runs are loaded, not fitted again.
         split_seed: Of the split into training and test rows, the same for every seed.
+        workers: Processes that fit side by side, one thread each; more than one needs `out`.
+        probe_size: Training rows of every probe, at most; all unless given.
         each: Called after every evaluation with method, seed and evaluation.
         **params: Arguments of `Counterpoint`, the same for all.
 
@@ -132,36 +146,48 @@ def compare(
         >>> [row[0] for row in found.cells()][1:]
         ['mmvm', 'independent', 'raw features', 'chance']
     """
-    if isinstance(methods, str):
-        methods = (methods,)
-    if not methods:
-        raise InputError(f"methods is empty; allowed are {', '.join(METHODS)}.")
-    for name in (*methods, *(options or {})):
-        choose("method", name, METHODS)
-    chosen = list(range(whole("seeds", seeds))) if isinstance(seeds, int) else [whole("seed", s, least=0) for s in seeds]
-    for name in methods:  # refuse what cannot be, before anything is trained
-        estimator_for(name, 0, options, params)._method()
+    methods = check_names("methods", (methods,) if isinstance(methods, str) else methods, METHODS)
+    for name in options or {}:
+        choose("options: method", name, methods)
+    chosen = _seeds(seeds)
     source = read(data)
+    for name in methods:  # refuse what cannot be, before anything is trained
+        estimator_for(name, 0, options, params)._options(len(source))
     key = label_of(source, label)
     train, held = (source, read(test_data)) if test_data is not None else hold_out(source, test, key, split_seed)
-    on = task(train, held, key, seed=split_seed)
+    on = task(train, held, key, seed=split_seed, probe_size=probe_size)
+    wanted = [(name, seed) for name in methods for seed in chosen]
+    if workers > 1:
+        _fit_beside(workers, [estimator_for(n, s, options, params) for n, s in wanted], train, out)
     evaluations: dict[str, list[Evaluation]] = {}
     estimators: dict[str, Counterpoint] = {}
-    for name in methods:
-        for seed in chosen:
-            fitted, seconds = _fitted(estimator_for(name, seed, options, params), train, out)
-            result = evaluate(fitted, on, seed=seed, seconds=seconds)
-            if out is not None:
-                runs.add_scores(_folder(out, name, seed), result.to_dict())
-            evaluations.setdefault(name, []).append(result)
-            estimators.setdefault(name, fitted)
-            if each is not None:
-                each(name, seed, result)
+    for name, seed in wanted:
+        fitted, seconds = _fitted(estimator_for(name, seed, options, params), train, out)
+        result = evaluate(fitted, on, seed=seed, seconds=seconds)
+        if out is not None:
+            runs.add_scores(_folder(out, name, seed), result.to_dict())
+        evaluations.setdefault(name, []).append(result)
+        estimators.setdefault(name, fitted)
+        if each is not None:
+            each(name, seed, result)
     found = Comparison(on, evaluations, chosen, estimators)
     if out is not None:
         atomic.write(Path(out) / "comparison.md", found.to_markdown() + "\n")
         atomic.write(Path(out) / "comparison.json", runs._json(found.to_dict()))
     return found
+
+
+def _seeds(seeds: int | Sequence[int]) -> list[int]:
+    """Return the seeds, each once."""
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        return list(range(whole("seeds", seeds)))
+    chosen = [whole("seed", s, least=0) for s in seeds]
+    if not chosen:
+        raise InputError("seeds is empty; give how many, such as seeds=3, or which, such as seeds=[0, 1, 2].")
+    twice = [s for s in chosen if chosen.count(s) > 1]
+    if twice:
+        raise InputError(f"seeds names {twice[0]} twice; a spread needs different seeds.")
+    return chosen
 
 
 def estimator_for(
@@ -171,6 +197,8 @@ def estimator_for(
     allowed = Counterpoint().get_params(deep=False)
     for key in params:
         choose("argument", key, allowed)
+        if key in ("method", "seed"):
+            raise InputError(f"{key!r} came as an argument for all; give {key}s=... instead: here it differs from fit to fit.")
     return Counterpoint(**{**params, "method": name, "seed": seed, "options": (options or {}).get(name)})
 
 
@@ -192,3 +220,26 @@ def _fitted(estimator: Counterpoint, train: MultimodalData, out: str | Path | No
                 return estimator, sum(row["seconds"] for row in estimator.history_)
         estimator.fit(train, run=folder, overwrite=True)
     return estimator, sum(row["seconds"] for row in estimator.history_)
+
+
+class _Callable(ModuleType):
+    """This module, called: `counterpoint.compare` names module and function, and importing the module hides the function."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Comparison:
+        return compare(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Callable
+
+
+def _fit_beside(
+    workers: int, estimators: Sequence[Counterpoint], train: MultimodalData, out: str | Path | None
+) -> None:
+    """Fit in processes of one thread each; every run goes into its own directory."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        for done in [pool.submit(_fitted, e, train, out) for e in estimators]:
+            done.result()
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)

@@ -181,11 +181,12 @@ class Mixture:
         True
     """
 
-    components: DiagNormal | DiagLaplace
+    components: DiagNormal | DiagLaplace | Point
     weight: Float[Tensor, "E B"]
 
     def log_prob(self, z: Float[Tensor, "*draws B D"]) -> Float[Tensor, "*draws B"]:
         """Return log sum_e w_e q_e(z) in nats, (..., B)."""
+        assert not isinstance(self.components, Point), "points have no density"
         each = self.components.log_prob(z.unsqueeze(-3))  # (..., E, B)
         held = self.weight > 0
         log_weight = torch.log(torch.where(held, self.weight, 1.0))
@@ -259,7 +260,7 @@ def pairwise_kl(
 
     Args:
         q: Components (E, B, D).
-        weight: (E, B), summing to 1 over E (or all 0, which gives 0).
+        weight: (E, B), summing to 1 over E.
 
     Example:
         >>> import torch
@@ -273,12 +274,12 @@ def pairwise_kl(
         each = kl(q[:, None], q[None])  # (E, E, B)
         return (weight * each).sum(1)
     w = weight.unsqueeze(-1)
-    total = weight.sum(0)
-    c = (w * q.loc).sum(0)
-    m = q.loc - c
-    precision = w / q.scale.square()
-    log_scale = torch.log(q.scale)
+    variance = q.variance
+    m = q.loc - (w * q.loc).sum(0)
+    precision = w / variance
     moment = precision * m
     s0, s1, s2 = precision.sum(0), moment.sum(0), (moment * m).sum(0)
-    square = (q.variance + m.square()) * s0 - 2 * m * s1 + s2
-    return (square / 2 - log_scale + (w * log_scale).sum(0)).sum(-1) - total * q.loc.shape[-1] / 2
+    square = torch.addcmul(s2, variance, s0) + m * (m * s0 - 2 * s1)
+    log_scale = torch.log(q.scale).sum(-1)
+    spread = (weight * (log_scale - q.loc.shape[-1] / 2)).sum(0)
+    return square.sum(-1) / 2 - log_scale + spread

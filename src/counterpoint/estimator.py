@@ -195,12 +195,15 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         whole("seed", self.seed, least=0)
         for units in self._hidden():
             whole("hidden", units)
-        choose("device", str(self.device).split(":")[0], ("cpu", "cuda"))
-        if str(self.device).startswith("cuda") and not torch.cuda.is_available():
-            raise InputError(f"device is {self.device!r}, and this machine has no CUDA device that torch can use; take 'cpu'.")
+        if self.width is not None:
+            whole("width", self.width)
+        whole("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, least=0)
+        runs.check_device(self.device)
         self._method()
         size = self.batch_size
-        if size == "auto":
+        if isinstance(size, str):
+            if size != "auto":
+                raise InputError(f"batch_size is {size!r}; give a whole number of at least 1, or 'auto'.")
             size = min(256, max(16, 2 ** int(np.log2(max(rows, 8) / 8))))
         return TrainOptions(
             self.epochs, size, self.learning_rate, self.clip, self.validation, self.patience, self.precision  # type: ignore[arg-type]
@@ -212,6 +215,8 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         return tuple(self.hidden)
 
     def _method(self) -> Any:
+        if self.options is not None and not isinstance(self.options, Mapping):
+            raise InputError(f"options is {self.options!r}; give a dict, option -> value, such as {{'rate': 'mixture'}}.")
         options = dict(self.options or {})
         if "beta" in options:
             raise InputError("options holds 'beta'; give it as beta=... itself.")

@@ -9,6 +9,7 @@ import numpy as np
 from counterpoint.data import MultimodalData, Preparation, read
 from counterpoint.errors import InputError, choose
 from counterpoint.estimator import Counterpoint
+from counterpoint.evaluation import checks
 from counterpoint.evaluation.coherence import CoherenceTable, Oracle, coherence, train_oracles
 from counterpoint.evaluation.probes import ProbeResult, probe_modalities
 
@@ -26,6 +27,7 @@ class Task:
         test_y: (N',) labels.
         oracles: Per modality a classifier trained on the real training rows, with its accuracy on the real test rows.
         raw: Per modality the linear probe on the raw features.
+        probe_size: Training rows of every probe, at most; None for all.
     """
 
     train: MultimodalData
@@ -34,6 +36,7 @@ class Task:
     test_y: np.ndarray
     oracles: Mapping[str, Oracle]
     raw: Mapping[str, ProbeResult]
+    probe_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def _mean(values: list[float]) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
-def task(train: Any, test: Any, label: str | None = None, *, seed: int = 0) -> Task:
+def task(train: Any, test: Any, label: str | None = None, *, seed: int = 0, probe_size: int | None = None) -> Task:
     """Prepare a task: labels, probes on raw features, oracles trained on real data.
 
     Args:
@@ -98,6 +101,7 @@ def task(train: Any, test: Any, label: str | None = None, *, seed: int = 0) -> T
         test: Test rows with the same modalities and labels.
         label: Which label; needed if there are several.
         seed: Of the oracles.
+        probe_size: Training rows of every probe, at most; all unless given.
 
     Raises:
         InputError: If there is no such label, or the rows do not fit.
@@ -106,14 +110,17 @@ def task(train: Any, test: Any, label: str | None = None, *, seed: int = 0) -> T
     key = label_of(train, label)
     if key not in test.labels:
         raise InputError(f"the test rows have no label {key!r}; they have {', '.join(test.labels) or 'none'}.")
-    train_y, test_y = np.asarray(train.labels[key]), np.asarray(test.labels[key])
+    train_y = checks.labels(f"label {key!r} of the training rows", train.labels[key])
+    test_y = checks.labels(f"label {key!r} of the test rows", test.labels[key])
+    checks.classes(f"label {key!r} of the training rows", train_y)
     kinds = {n: "normal" if c is None else "categorical" for n, c in train.categories.items()}
     prepared = Preparation.fit(train, kinds, constant="keep")
     x, held = features(prepared, train), features(prepared, test)
     present, there = train.present(), test.present()
     oracles = train_oracles(x, train_y, held, test_y, train_present=present, test_present=there, seed=seed)
-    raw = probe_modalities(x, train_y, held, test_y, train_present=present, test_present=there, seed=seed)
-    return Task(train, test, train_y, test_y, oracles, raw)
+    seen = {"train_present": present, "test_present": there}
+    raw = probe_modalities(x, train_y, held, test_y, **seen, size=probe_size, seed=seed)
+    return Task(train, test, train_y, test_y, oracles, raw, probe_size)
 
 
 def label_of(data: MultimodalData, label: str | None) -> str:
@@ -165,9 +172,8 @@ def evaluate(estimator: Counterpoint, on: Task, *, seed: int = 0, seconds: float
     """
     names = estimator.modalities_
     known, asked = estimator.embed_each(on.train), estimator.embed_each(on.test)
-    probe = probe_modalities(
-        known, on.train_y, asked, on.test_y, train_present=on.train.present(), test_present=on.test.present(), seed=seed
-    )
+    seen = {"train_present": on.train.present(), "test_present": on.test.present()}
+    probe = probe_modalities(known, on.train_y, asked, on.test_y, **seen, size=on.probe_size, seed=seed)
 
     def translate(source: str, target: str) -> np.ndarray:
         return estimator.translate(on.test, source, target, draws=1, seed=seed)

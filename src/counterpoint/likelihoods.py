@@ -25,11 +25,13 @@ class Likelihood(nn.Module):
         shape: Event shape of one row of data.
 
     Raises:
-        InputError: If an event dimension is not a whole number of at least 1.
+        InputError: If there is no event dimension, or one is not a whole number of at least 1.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
+        if not shape:
+            raise InputError("the event shape is (), a bare number per row; give the data a last axis: (B, 1), shape (1,).")
         self.shape = tuple(whole("an event dimension", s) for s in shape)
         self.output_shape = self.input_shape = self.shape
 
@@ -94,6 +96,13 @@ class _LocationScale(Likelihood):
     def _scale(self) -> Tensor | float:
         return torch.exp(self._log_scale()) if self.learned else self.fixed
 
+    def _scaled_sum(self, each: Tensor, factor: float, constant: float, mask: Tensor) -> Tensor:
+        """Sum factor * each - constant over the observed values, in the fewest operations."""
+        if mask.dim() > 1:
+            return self._sum(each, mask) * factor - constant * self._count(mask).to(each.dtype)
+        total = each.flatten(-len(self.shape)).sum(-1) * factor - constant * math.prod(self.shape)
+        return torch.where(mask, total, 0.0)
+
     def mean(self, output: Tensor, exposure: Tensor | None = None) -> Tensor:
         return output
 
@@ -122,8 +131,8 @@ class Normal(_LocationScale):
         if self.learned:
             log_scale = self._log_scale()
             return self._sum(-((x - output) * torch.exp(-log_scale)).square() / 2 - log_scale - _LOG_2PI / 2, mask)
-        constant = (math.log(self.fixed) + _LOG_2PI / 2) * self._count(mask)
-        return self._sum((x - output).square(), mask) * (-0.5 / self.fixed**2) - constant
+        d = x - output
+        return self._scaled_sum(d * d, -0.5 / self.fixed**2, math.log(self.fixed) + _LOG_2PI / 2, mask)
 
     def variance(self, output: Tensor, exposure: Tensor | None = None) -> Tensor:
         return torch.zeros_like(output) + self._scale() ** 2
@@ -159,15 +168,15 @@ class Laplace(_LocationScale):
         if self.learned:
             log_scale = self._log_scale()
             return self._sum(-(x - output).abs() * torch.exp(-log_scale) - log_scale - math.log(2.0), mask)
-        constant = math.log(2 * self.fixed) * self._count(mask)
-        return self._sum((x - output).abs(), mask) * (-1 / self.fixed) - constant
+        return self._scaled_sum((x - output).abs(), -1 / self.fixed, math.log(2 * self.fixed), mask)
 
     def variance(self, output: Tensor, exposure: Tensor | None = None) -> Tensor:
         return torch.zeros_like(output) + 2 * self._scale() ** 2
 
     def sample(self, output: Tensor, generator: torch.Generator, exposure: Tensor | None = None) -> Tensor:
         u = torch.empty_like(output).uniform_(-0.5, 0.5, generator=generator)
-        return output - self._scale() * u.sign() * torch.log1p(-2 * u.abs())
+        most = 0.5 - torch.finfo(u.dtype).eps / 4  # u = -1/2 would be infinitely far out
+        return output - self._scale() * u.sign() * torch.log1p(-2 * u.abs().clamp(max=most))
 
 
 class Bernoulli(Likelihood):

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from safetensors.torch import save as to_bytes
 
 from counterpoint import atomic
 from counterpoint.data import Preparation
-from counterpoint.errors import InputError, nearest
+from counterpoint.errors import InputError, choose, nearest
 
 if TYPE_CHECKING:
     from counterpoint.estimator import Counterpoint
@@ -79,7 +80,7 @@ def add_scores(run: str | Path, scores: Mapping[str, Any]) -> None:
     Raises:
         InputError: If the directory is not an intact run.
     """
-    folder = Path(run)
+    folder = _path(run)
     manifest = verify(folder)
     content = _json(dict(scores))
     atomic.write(folder / "scores.json", content)
@@ -107,9 +108,10 @@ def load(
     """
     from counterpoint.estimator import Counterpoint
 
-    folder = Path(run)
+    folder = _path(run)
+    check_device(device)
     verify(folder)
-    card = json.loads((folder / "data_card.json").read_text())
+    card = _card(folder / "data_card.json")
     estimator = Counterpoint(**read_config(folder / "config.yaml"))
     if networks:
         kinds = estimator.network if isinstance(estimator.network, Mapping) else {}
@@ -137,12 +139,46 @@ def load(
     return estimator
 
 
+def _path(run: Any) -> Path:
+    """Return the path of a run directory."""
+    if not isinstance(run, (str, os.PathLike)) or not str(run):
+        raise InputError(f"run is {run!r} ({type(run).__name__}); give the path of a directory, such as 'runs/NAME'.")
+    return Path(run)
+
+
+def check_device(device: Any) -> None:
+    """Refuse a device that torch cannot use here.
+
+    Raises:
+        InputError: If it is neither `cpu` nor `cuda` (`cuda:N`), or there is no such CUDA device.
+    """
+    kind, _, index = str(device).partition(":")
+    choose("device", kind, ("cpu", "cuda"))
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device is {device!r}, and this machine has no CUDA device that torch can use; take 'cpu'.")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if index and not (index.isdecimal() and int(index) < count):
+        raise InputError(f"device is {device!r}, and this machine has {count} of that kind, counted from 0; take {kind!r}.")
+
+
+def _card(path: Path) -> dict[str, Any]:
+    """Return the data card, with all its parts."""
+    try:
+        card = json.loads(path.read_text())
+        card["training"]["best_epoch"], card["preparation"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged; restore it, or fit again.") from error
+    return card
+
+
 def verify(folder: Path) -> dict[str, Any]:
     """Return the manifest of a run whose files are all there and unchanged.
 
     Raises:
         InputError: If the directory is missing, not a finished run, incomplete, truncated or changed.
     """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; give the directory of a run, such as runs/NAME.")
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist; give the directory of a run, such as runs/NAME.")
     if not (folder / MANIFEST).exists():
@@ -172,9 +208,11 @@ def check_folder(run: str | Path, overwrite: bool = False) -> Path:
     Raises:
         InputError: If it is a file, holds something that is not a run, or (without `overwrite`) a finished run.
     """
-    folder = Path(run)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"run {str(folder)!r} is a file; give a directory.")
+    folder = _path(run)
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            where = "" if place == folder else f" lies in {str(place)!r}, which"
+            raise InputError(f"run {str(folder)!r}{where} is a file; give a directory.")
     if folder.is_dir():
         there = {p.name for p in folder.iterdir()}
         if there and not there & {MANIFEST, "config.yaml"}:
@@ -201,8 +239,9 @@ def read_config(path: Path) -> dict[str, Any]:
 
     try:
         given = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as YAML: {error}") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as YAML ({said}); give lines such as 'method: mmvm'.") from error
     if not isinstance(given, dict):
         raise InputError(f"{path} holds no options; it must be a mapping such as 'method: mmvm'.")
     allowed = Counterpoint().get_params(deep=False)
@@ -296,9 +335,12 @@ def _metrics(history: list[dict[str, float]]) -> bytes:
 
 
 def _history(path: Path) -> list[dict[str, float]]:
-    with path.open(newline="") as file:
-        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-    return [{k: int(v) if k in ("epoch", "step") else v for k, v in row.items()} for row in rows]
+    try:
+        with path.open(newline="") as file:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        return [{k: int(v) if k in ("epoch", "step") else v for k, v in row.items()} for row in rows]
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); restore it, or fit again.") from error
 
 
 def _model_card(estimator: "Counterpoint", scores: Mapping[str, Any]) -> str:

@@ -65,8 +65,14 @@ class Schedule:
 
     def __str__(self) -> str:
         if self.kind == "constant":
-            return f"{self.start:g}"
-        return f"{self.kind}:{self.start:g}:{self.end:g}:{self.steps}"
+            return _exact(self.start)
+        return f"{self.kind}:{_exact(self.start)}:{_exact(self.end)}:{self.steps}"
+
+
+def _exact(value: float) -> str:
+    """The shortest text that reads back as the same number."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
 
 
 Scheduled: TypeAlias = float | str | Schedule

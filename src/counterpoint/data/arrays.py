@@ -24,6 +24,7 @@ def read(
     mask: Mapping[str, Any] | None = None,
     groups: Mapping[str, Iterable[Any]] | None = None,
     labels: Iterable[str] | Mapping[str, Any] | None = None,
+    unobserved: str = "refuse",
 ) -> MultimodalData:
     """Read several modalities of the same rows; what is missing becomes a mask, no row is dropped.
 
@@ -36,6 +37,7 @@ def read(
         mask: name -> bool, (N,) or (N, *event), True where observed, for data that cannot hold NaN.
         groups: modality -> columns of one DataFrame; columns in no group are left out.
         labels: names of entries (or columns) that are labels, or name -> (N, ...) of labels.
+        unobserved: "refuse" a modality that no row has (training), or "keep" it (asking a fitted model).
 
     Raises:
         InputError: anything that cannot be read; says what was given, what is allowed and what to do.
@@ -54,7 +56,9 @@ def read(
     if isinstance(source, (str, PathLike)):
         from counterpoint.data.files import read_path
 
-        return read_path(source, modalities=modalities, mask=mask, groups=groups, labels=labels)
+        return read_path(
+            source, modalities=modalities, mask=mask, groups=groups, labels=labels, unobserved=unobserved
+        )
     if isinstance(source, MultimodalData):
         return _again(source, modalities, mask, groups, labels)
     if is_a(source, "pandas.DataFrame"):
@@ -70,7 +74,7 @@ def read(
             "path or "
             f"MultimodalData.{hint}"
         )
-    return assemble(source, modalities=modalities, mask=mask, labels=labels)
+    return assemble(source, modalities=modalities, mask=mask, labels=labels, unobserved=unobserved)
 
 
 def assemble(
@@ -80,6 +84,7 @@ def assemble(
     mask: Mapping[str, Any] | None = None,
     labels: Iterable[str] | Mapping[str, Any] | None = None,
     features: Mapping[str, tuple[str, ...]] | None = None,
+    unobserved: str = "refuse",
 ) -> MultimodalData:
     """Put a dict of modalities together; `read` describes the arguments.
 
@@ -99,6 +104,9 @@ def assemble(
         name: to_values(name, source[name], (mask or {}).get(name), (features or {}).get(name))
         for name in names
     }
+    for name, one in values.items():
+        if unobserved == "refuse" and not one.mask.any():
+            raise InputError(f"modality {name!r} is never observed: every value is missing or masked. Leave it out.")
     values, index = common_rows(values)
     lengths = {name: len(one.x) for name, one in values.items()}
     if len(set(lengths.values())) > 1:

@@ -25,6 +25,7 @@ def read_path(
     mask: Mapping[str, Any] | None = None,
     groups: Mapping[str, Iterable[Any]] | None = None,
     labels: Iterable[str] | Mapping[str, Any] | None = None,
+    unobserved: str = "refuse",
 ) -> MultimodalData:
     """Read a file or folder; the options are those of `counterpoint.data.read`.
 
@@ -60,15 +61,17 @@ def read_path(
                 "modality: "
                 "groups={'rna': [columns], 'protein': [columns]}."
             )
-        return read(table, modalities=modalities, mask=mask, groups=groups, labels=labels)
+        return read(
+            table, modalities=modalities, mask=mask, groups=groups, labels=labels, unobserved=unobserved
+        )
     if groups is not None:
         raise InputError(
             f"groups is for one table (.csv, .tsv, DataFrame); {path.name} has its modalities already."
         )
     if path.is_dir():
-        return _read_folder(path, modalities, mask, labels)
+        return _read_folder(path, modalities, mask, labels, unobserved)
     if suffix == ".npz":
-        return _read_npz(path, modalities, mask, labels)
+        return _read_npz(path, modalities, mask, labels, unobserved)
     raise InputError(
         f"{path.name} is of a kind that is not read here ({suffix or 'no suffix'}); give {ALONE}."
     )
@@ -79,7 +82,7 @@ def _listed(arrays: Mapping[str, np.ndarray]) -> str:
     return ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
 
 
-def _read_npz(path: Path, modalities: Any, mask: Any, labels: Any) -> MultimodalData:
+def _read_npz(path: Path, modalities: Any, mask: Any, labels: Any, unobserved: str) -> MultimodalData:
     """Sort the arrays of an `.npz` into modalities, masks, names of columns and labels."""
     wanted = None
     if modalities is not None and not isinstance(modalities, str):
@@ -136,6 +139,7 @@ def _read_npz(path: Path, modalities: Any, mask: Any, labels: Any) -> Multimodal
         },
         labels={**kept, **given},
         features=features,
+        unobserved=unobserved,
     )
 
 
@@ -161,7 +165,7 @@ def _features(name: str, arrays: Mapping[str, np.ndarray]) -> tuple[str, ...] | 
     return None
 
 
-def _read_folder(path: Path, modalities: Any, mask: Any, labels: Any) -> MultimodalData:
+def _read_folder(path: Path, modalities: Any, mask: Any, labels: Any, unobserved: str) -> MultimodalData:
     """Read a folder with one file per modality."""
     files = [p for p in sorted(path.iterdir()) if not _ASIDE.fullmatch(p.name)]
     other = [p.name for p in files if not p.is_file() or p.suffix.lower() not in IN_FOLDER]
@@ -208,4 +212,5 @@ def _read_folder(path: Path, modalities: Any, mask: Any, labels: Any) -> Multimo
         {name: load_one(file) for name, file in source.items()},
         mask={**{n: load_one(file) for n, file in masks.items() if n in source}, **(mask or {})},
         labels={**kept, **(labels if isinstance(labels, Mapping) else {})},
+        unobserved=unobserved,
     )

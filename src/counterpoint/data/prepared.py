@@ -213,6 +213,8 @@ def _codes(
     what: str, one: Prepared, x: np.ndarray, full: np.ndarray, given: tuple[str, ...] | None
 ) -> np.ndarray:
     """Return the codes that the categories had at fitting."""
+    if not full.any():  # nothing to code, whatever type the holes came in
+        return np.zeros(x.shape, dtype=np.int64)
     if (given is None) != (one.categories is None):
         had, has = ("numbers", "text") if one.categories is None else ("text", "numbers")
         raise InputError(f"{what} holds {has} as categories; it was fitted on {had}. Give {had}.")

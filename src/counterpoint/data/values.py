@@ -72,7 +72,7 @@ def to_values(name: str, value: Any, mask: Any = None, features: tuple[str, ...]
         features: names of the columns, where the value itself does not know them.
 
     Raises:
-        InputError: no numbers, not finite, no rows or columns, a mask that does not fit, or nothing observed.
+        InputError: no numbers, not finite, no rows or columns, a mask that does not fit.
 
     Example:
         >>> import numpy as np
@@ -95,8 +95,6 @@ def to_values(name: str, value: Any, mask: Any = None, features: tuple[str, ...]
         )
     allowed = _given_mask(name, mask, value, x.shape)
     x, seen = _clean(what, x, observed, allowed, features)
-    if not seen.any():
-        raise InputError(f"{what} is never observed: every value is missing or masked. Leave it out.")
     return Values(x, seen, features, column.categories, named_index(value))
 
 

@@ -20,7 +20,7 @@ class Oracle:
 
     Attributes:
         name: the modality.
-        kind: "linear" or "mlp".
+        kind: "linear", "mlp" or "conv".
         accuracy: share of the held-out rows it gets right: the ceiling of coherence; NaN if there are none.
         n_train: rows it was trained on.
         n_test: held-out rows.
@@ -73,8 +73,9 @@ def train_oracles(
     """Train one classifier per modality on real training rows and state its accuracy on real held-out rows.
 
     Tables ("auto"): logistic regression or a network of 64 hidden units, whichever is better on a fifth of
-    the *training* rows; the simpler one on a tie or where a class has fewer than five rows. Images (two or
-    more axes per row): a network of 128 hidden units on the flattened pixels. Test rows decide nothing.
+    the *training* rows; the simpler one on a tie or where a class has fewer than five rows. Images (C, H, W) of
+    at least 8 x 8: a small convolutional network; other arrays of two or more axes: a network of 128 hidden
+    units on the flattened values. Test rows decide nothing.
 
     Args:
         train_x: modality name to (N, *event), in the units of the translations; absent rows hold anything.
@@ -83,7 +84,7 @@ def train_oracles(
         test_y: (N',) labels.
         train_present: modality name to bool (N,); a modality that is not named is present everywhere.
         test_present: the same for the test rows.
-        kind: "auto", "linear" or "mlp".
+        kind: "auto", "linear", "mlp" or, for images, "conv".
         seed: decides the split and the network's start; each modality has its own stream.
 
     Raises:
@@ -97,7 +98,7 @@ def train_oracles(
         >>> oracles["a"].accuracy, oracles["a"].classes.tolist()
         (1.0, ['x', 'y'])
     """
-    choose("kind", kind, ["auto", "linear", "mlp"])
+    choose("kind", kind, ["auto", "linear", "mlp", "conv"])
     checks.same_names("test_x", test_x, train_x)
     for what, present in (("train_present", train_present), ("test_present", test_present)):
         if present is not None:
@@ -138,8 +139,8 @@ def _train(
         center, scale = np.asarray(scaler.mean_), np.asarray(scaler.scale_)
     x = (x - center) / scale
     if kind == "auto":
-        kind = "mlp" if wide else _better_kind(x, y, seed)
-    model = _classifier(kind, wide, seed)
+        kind = ("conv" if _is_image(event) else "mlp") if wide else _better_kind(x, y, seed)
+    model = _classifier(kind, event, seed)
     converged = fit(model, x, y)
     held, truth = test
     oracle = Oracle(
@@ -162,14 +163,24 @@ def _better_kind(x: np.ndarray, y: np.ndarray, seed: int) -> str:
     held[stratified(y, max(len(y) // 5, len(found)), seed)] = True
     right = {}
     for kind in ("linear", "mlp"):
-        model = _classifier(kind, False, seed)
+        model = _classifier(kind, x.shape[1:], seed)
         fit(model, x[~held], y[~held])
         right[kind] = int(np.sum(model.predict(x[held]) == y[held]))
     return "mlp" if right["mlp"] > right["linear"] else "linear"
 
 
-def _classifier(kind: str, wide: bool, seed: int) -> Any:
+def _is_image(event: tuple[int, ...]) -> bool:
+    return len(event) == 3 and min(event[1:]) >= 8
+
+
+def _classifier(kind: str, event: tuple[int, ...], seed: int) -> Any:
     """Make an unfitted classifier."""
+    if kind == "conv":
+        if not _is_image(event):
+            raise InputError(f"kind 'conv' needs images (C, H, W) of at least 8 x 8; the rows are {event}.")
+        from counterpoint.evaluation.conv_oracle import ConvClassifier
+
+        return ConvClassifier(event, seed)
     from sklearn.linear_model import LogisticRegression
     from sklearn.neural_network import MLPClassifier
 
@@ -177,7 +188,7 @@ def _classifier(kind: str, wide: bool, seed: int) -> Any:
         return LogisticRegression(max_iter=10_000)
     # Stopping by the training loss keeps all rows for training: on 8,000 rows of MNIST .944 and, with a
     # tenth held out to stop by, .933.
-    width = 128 if wide else 64
+    width = 128 if len(event) > 1 else 64
     return MLPClassifier((width,), alpha=1e-2, tol=1e-3, max_iter=2_000, random_state=seed)
 
 

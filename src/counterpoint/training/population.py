@@ -47,6 +47,27 @@ class Progress:
     stopped: bool = False
     history: list[Row] = field(default_factory=list)
 
+    def close_epoch(self, now: Row, hyper: Row, seconds: float, options: TrainOptions) -> bool:
+        """Take an epoch's terms into the history and decide whether to stop; return whether this state is the best so far."""
+        self.epoch += 1
+        self.history.append({"epoch": self.epoch, "step": self.step, **hyper, **now, "seconds": seconds})
+        loss = now.get("validation/total")
+        better = loss is None or loss < self.best
+        if better:
+            self.best, self.best_epoch = self.best if loss is None else loss, self.epoch
+        waited = loss is not None and options.patience is not None and self.epoch - self.best_epoch >= options.patience
+        self.stopped = waited or self.epoch >= options.epochs
+        return better
+
+    def refuse_divergence(self, learning_rate: float) -> None:
+        """Raise `TrainingDivergedError` if a term of the last epoch is not finite."""
+        bad = [k for k, v in self.history[-1].items() if not abs(v) < float("inf")]
+        if bad:
+            raise TrainingDivergedError(
+                f"after epoch {self.epoch} these loss terms are not finite: {', '.join(bad)}. Lower learning_rate (now "
+                f"{learning_rate:g}), set clip=1.0, or look for extreme values in that modality."
+            )
+
 
 class Population:
     """Train models of one build on data held in memory.
@@ -117,18 +138,14 @@ class Population:
         rows = [torch.cat([p.detach().reshape(-1) for p in m.parameters()]) for m in self.models]
         self.P = torch.stack(rows)
         self.G = torch.zeros_like(self.P)
-        self.stacked: dict[str, torch.Tensor] = {}
-        at = 0
-        for k, shape in shapes[0]:
-            size, count = shape.numel(), len(self.models)
-            value, grad = (t[:, at : at + size].view(count, *shape) for t in (self.P, self.G))
-            at += size
-            if count == 1:
-                parameter = self.models[0].get_parameter(k)
-                parameter.data, parameter.grad = value[0], grad[0]
-            else:
-                self.stacked[k] = value.requires_grad_()
-                self.stacked[k].grad = grad
+        self._shapes = shapes[0]
+        self._sizes = [shape.numel() for _, shape in self._shapes]
+        if len(self.models) == 1:
+            parts = zip(self.P[0].split(self._sizes), self.G[0].split(self._sizes), strict=True)
+            for parameter, (value, grad) in zip(self.models[0].parameters(), parts, strict=True):
+                parameter.data, parameter.grad = value.view(parameter.shape), grad.view(parameter.shape)
+        else:
+            self.P.requires_grad_().grad = self.G
         self.adams = []
         for row, grad, rate in zip(self.P.detach(), self.G, rates, strict=True):
             flat = torch.nn.Parameter(row)
@@ -174,7 +191,7 @@ class Population:
             total.mean(-1).sum().backward()
             if self.options.clip is not None:
                 norm = self.G.norm(dim=1, keepdim=True)
-                self.G.mul_((self.options.clip / (norm + 1e-12)).clamp(max=1.0))
+                self.G.mul_((self.options.clip / (norm + 1e-6)).clamp(max=1.0))
             for e in active:
                 self.adams[e].step()
                 self.progress[e].step += 1
@@ -197,7 +214,12 @@ class Population:
         mask = {k: v.index_select(0, flat).view(*index.shape, *v.shape[1:]) for k, v in self.mask.items()}
         normal, uniform = (torch.stack(n) for n in zip(*drawn, strict=True))
         hyper = {k: self.P.new_tensor([h[k] for h in hypers]) for k in hypers[0]}
-        return vmap(self._one)(self.stacked, x, mask, normal, uniform, hyper)
+        return vmap(self._one)(self._stacked(), x, mask, normal, uniform, hyper)
+
+    def _stacked(self) -> dict[str, torch.Tensor]:
+        """Return every parameter as a view of P, name -> (E, *shape)."""
+        parts = zip(self._shapes, self.P.split(self._sizes, 1), strict=True)
+        return {k: part.view(-1, *shape) for (k, shape), part in parts}
 
     def _one(
         self, parameters: Any, x: Any, mask: Any, normal: torch.Tensor, uniform: torch.Tensor, hyper: Any
@@ -225,26 +247,11 @@ class Population:
         for e, p in enumerate(self.progress):
             if p.stopped:
                 continue
-            p.epoch += 1
             now = {k: v[e] for k, v in values.items()}
-            hyper = self.models[e].method.at(p.step)
-            p.history.append({"epoch": p.epoch, "step": p.step, **hyper, **now, "seconds": seconds})
-            self._refuse_nan(p.epoch, now)
-            better = not held or now["validation/total"] < p.best
-            if better:
-                p.best, p.best_epoch = now.get("validation/total", p.best), p.epoch
+            if p.close_epoch(now, self.models[e].method.at(p.step), seconds, self.options):
                 self.best[e].copy_(self.P[e].detach())
-            patience = self.options.patience
-            waited = held and patience is not None and p.epoch - p.best_epoch >= patience
-            p.stopped = bool(waited) or p.epoch >= self.options.epochs
-
-    def _refuse_nan(self, epoch: int, now: Mapping[str, float]) -> None:
-        bad = [k for k, v in now.items() if not abs(v) < float("inf")]
-        if bad and len(self.models) == 1:
-            raise TrainingDivergedError(
-                f"after epoch {epoch} these loss terms are not finite: {', '.join(bad)}. Lower learning_rate (now "
-                f"{self.options.learning_rate:g}), set clip=1.0, or look for extreme values in that modality."
-            )
+            if len(self.models) == 1:
+                p.refuse_divergence(self.options.learning_rate)
 
     def _hand_back(self) -> None:
         """Leave every model holding its best state, in tensors of its own."""

@@ -1,0 +1,155 @@
+"""Training under Lightning: for data that stream, several devices and a user's own callbacks.
+
+The options mean what they mean in `training.population`, which is faster for data that fit in memory.
+"""
+
+import logging
+import tempfile
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from counterpoint.batch import Batch
+from counterpoint.errors import InputError
+from counterpoint.model import MultimodalVAE
+from counterpoint.seeds import generator
+from counterpoint.training.options import TrainOptions
+from counterpoint.training.population import Progress, Sums
+
+
+def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0) -> Any:
+    """Return a `LightningModule` that trains the model, keeps `progress`, and afterwards leaves the best state in it."""
+    from lightning.pytorch import LightningModule
+
+    class Module(LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model, self.progress = model.to(dtype=options.dtype), Progress()
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.Adam(self.parameters(), lr=options.learning_rate, fused=True)
+
+        def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Batch:
+            pair = (batch.x, batch.mask) if isinstance(batch, Batch) else batch
+            if not isinstance(pair, (tuple, list)) or [set(d) for d in pair] != [set(model.names)] * 2:
+                raise InputError(f"a loader gave no Batch or (x, mask) with the modalities {', '.join(model.names)}; let it do so.")
+            x, mask = ({k: d[k].to(device) for k in model.names} for d in pair)
+            return Batch({k: v.to(options.dtype) if v.is_floating_point() else v for k, v in x.items()}, mask)
+
+        def on_fit_start(self) -> None:
+            for modality in model.modalities:
+                modality.network_dtype = options.network_dtype(self.device)
+
+        def _noise(self, *use: str | int) -> torch.Generator:
+            rank = (self.global_rank,) if self.trainer.world_size > 1 else ()
+            return generator(seed, *use, *rank, device=self.device)
+
+        def on_train_epoch_start(self) -> None:
+            self.started, self.noise = time.perf_counter(), self._noise("noise", self.progress.epoch)
+            self.sums: dict[str, tuple[Sums, list[int]]] = {"train": (Sums(), []), "validation": (Sums(), [])}
+
+        def on_validation_epoch_start(self) -> None:
+            self.same_noise = self._noise("validation")
+
+        def _loss(self, part: str, batch: Batch, noise: torch.Generator, hyper: dict[str, float]) -> torch.Tensor:
+            loss = self.model(batch, model.noise(batch.rows, noise, options.dtype), hyper)
+            sums, rows = self.sums[part]
+            sums.add(loss.total[None], {k: v[None] for k, v in loss.terms.items()})
+            rows.append(batch.rows)
+            return loss.total.mean()
+
+        def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+            return self._loss("train", batch, self.noise, model.method.at(self.global_step))
+
+        def validation_step(self, batch: Batch, batch_idx: int) -> None:
+            self._loss("validation", batch, self.same_noise, {k: h.end for k, h in model.method.hyper.items()})
+
+        def on_train_epoch_end(self) -> None:  # after the validation
+            p, now = self.progress, {}
+            for part, (sums, rows) in self.sums.items():
+                for k, v in sums.mean(1).items() if rows else ():
+                    both = self.trainer.strategy.reduce(torch.stack([v[0], v.new_tensor(sum(rows))]), reduce_op="sum")
+                    now[f"{part}/{k}"] = (both[0] / both[1]).item()
+            p.step = self.global_step
+            if p.close_epoch(now, model.method.at(p.step), time.perf_counter() - self.started, options):
+                self.best = [v.detach().clone() for v in self.parameters()]
+            self.log_dict(now)
+            p.refuse_divergence(options.learning_rate)
+            self.trainer.should_stop = p.stopped
+
+        @torch.no_grad()
+        def on_fit_end(self) -> None:
+            for parameter, best in zip(self.parameters(), self.best, strict=True):
+                parameter.copy_(best)
+
+    return Module()
+
+
+def fit_stream(
+    model: MultimodalVAE,
+    train_loader: Iterable[Any],
+    validation_loader: Iterable[Any] | None = None,
+    *,
+    options: TrainOptions,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    **trainer: Any,
+) -> Progress:
+    """Train a model on batches that stream; afterwards it holds its best state.
+
+    Order and size of the batches are the loaders'; `options.batch_size` and `options.validation` do not matter. Nothing is
+    written unless a logger or checkpoints are asked for, and then to `folder` by default.
+
+    Args:
+        model: The model, on the device to train on (or name another with `accelerator`).
+        train_loader: Yields `Batch` or (x, mask) of dicts, anew in every epoch.
+        validation_loader: The same, for choosing the best epoch; without it the last state is kept.
+        options: How to train.
+        seed: Of the noise.
+        folder: Lightning's `default_root_dir`.
+        **trainer: Further arguments of `lightning.Trainer`, such as `devices=4` or `callbacks=[...]`.
+
+    Raises:
+        InputError: If a loader yields something else, or nothing.
+        TrainingDivergedError: If a loss term is no longer finite.
+    """
+    from lightning.pytorch import Trainer
+
+    home = next(model.parameters()).device
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    given = {"accelerator": "gpu" if home.type == "cuda" else home.type, "devices": 1, "num_sanity_val_steps": 0, **quiet}
+    clip = {} if options.clip is None else {"gradient_clip_val": options.clip, "gradient_clip_algorithm": "norm"}
+    module = lightning_module(model, options, seed)
+    with _quiet(), tempfile.TemporaryDirectory() as nowhere:
+        root = {"default_root_dir": folder or nowhere, "max_epochs": options.epochs}
+        loaders = [_Batches(loader) if type(loader) in (list, tuple) else loader for loader in (train_loader, validation_loader)]
+        Trainer(**{**root, **given, **clip, **trainer}).fit(module, *loaders)
+    if not module.progress.epoch:
+        raise InputError("the training loader yielded no batch; give one that does, in every epoch.")
+    model.to(home)
+    return module.progress
+
+
+class _Batches(list):  # type: ignore[type-arg]
+    """Batches as one loader; Lightning takes a plain list for several loaders."""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's notes and recommendations off the screen, and warnings that nobody here can act on."""
+    loggers = {logger: logger.level for logger in map(logging.getLogger, ("lightning.pytorch", "lightning.fabric"))}
+    with warnings.catch_warnings():
+        for message in (".*LeafSpec.* is deprecated", "You defined a `validation_step` but", "Total length of"):
+            warnings.filterwarnings("ignore", message)
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.WARNING)
+            yield
+        finally:
+            for logger, level in loggers.items():
+                logger.setLevel(level)
