@@ -7,8 +7,7 @@ import logging
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,11 @@ from counterpoint.seeds import generator
 from counterpoint.training.options import TrainOptions
 from counterpoint.training.population import Progress, Sums
 
+_NOISE = (".*LeafSpec.* is deprecated", "You defined a `validation_step` but", "Total length of")  # nobody here can act on them
+
 
 def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0) -> Any:
-    """Return a `LightningModule` that trains the model, keeps `progress`, and afterwards leaves the best state in it."""
+    """Return a `LightningModule` that trains the model, keeps `progress`, and at the end leaves the best state in it."""
     from lightning.pytorch import LightningModule
 
     class Module(LightningModule):
@@ -41,15 +42,13 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
             x, mask = ({k: d[k].to(device) for k in model.names} for d in pair)
             return Batch({k: v.to(options.dtype) if v.is_floating_point() else v for k, v in x.items()}, mask)
 
-        def on_fit_start(self) -> None:
-            for modality in model.modalities:
-                modality.network_dtype = options.network_dtype(self.device)
-
         def _noise(self, *use: str | int) -> torch.Generator:
             rank = (self.global_rank,) if self.trainer.world_size > 1 else ()
             return generator(seed, *use, *rank, device=self.device)
 
         def on_train_epoch_start(self) -> None:
+            for modality in model.modalities:
+                modality.network_dtype = options.network_dtype(self.device)
             self.started, self.noise = time.perf_counter(), self._noise("noise", self.progress.epoch)
             self.sums: dict[str, tuple[Sums, list[int]]] = {"train": (Sums(), []), "validation": (Sums(), [])}
 
@@ -58,9 +57,8 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
 
         def _loss(self, part: str, batch: Batch, noise: torch.Generator, hyper: dict[str, float]) -> torch.Tensor:
             loss = self.model(batch, model.noise(batch.rows, noise, options.dtype), hyper)
-            sums, rows = self.sums[part]
-            sums.add(loss.total[None], {k: v[None] for k, v in loss.terms.items()})
-            rows.append(batch.rows)
+            self.sums[part][0].add(loss.total[None], {k: v[None] for k, v in loss.terms.items()})
+            self.sums[part][1].append(batch.rows)
             return loss.total.mean()
 
         def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
@@ -75,8 +73,8 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
                 for k, v in sums.mean(1).items() if rows else ():
                     both = self.trainer.strategy.reduce(torch.stack([v[0], v.new_tensor(sum(rows))]), reduce_op="sum")
                     now[f"{part}/{k}"] = (both[0] / both[1]).item()
-            p.step = self.global_step
-            if p.close_epoch(now, model.method.at(p.step), time.perf_counter() - self.started, options):
+            p.step, seconds = self.global_step, time.perf_counter() - self.started
+            if p.close_epoch(now, model.method.at(p.step), seconds, options):
                 self.best = [v.detach().clone() for v in self.parameters()]
             self.log_dict(now)
             p.refuse_divergence(options.learning_rate)
@@ -84,10 +82,16 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
 
         @torch.no_grad()
         def on_fit_end(self) -> None:
+            if not self.progress.epoch:
+                raise InputError("the training loader yielded no batch; give one that does, in every epoch.")
             for parameter, best in zip(self.parameters(), self.best, strict=True):
                 parameter.copy_(best)
 
     return Module()
+
+
+class _Batches(list):  # type: ignore[type-arg]
+    """Batches as one loader; Lightning takes a plain list for several loaders."""
 
 
 def fit_stream(
@@ -103,10 +107,10 @@ def fit_stream(
     """Train a model on batches that stream; afterwards it holds its best state.
 
     Order and size of the batches are the loaders'; `options.batch_size` and `options.validation` do not matter. Nothing is
-    written unless a logger or checkpoints are asked for, and then to `folder` by default.
+    printed, and nothing written unless a logger or checkpoints are asked for, and then to `folder` by default.
 
     Args:
-        model: The model, on the device to train on (or name another with `accelerator`).
+        model: The model, on the device to train on.
         train_loader: Yields `Batch` or (x, mask) of dicts, anew in every epoch.
         validation_loader: The same, for choosing the best epoch; without it the last state is kept.
         options: How to train.
@@ -120,36 +124,20 @@ def fit_stream(
     """
     from lightning.pytorch import Trainer
 
-    home = next(model.parameters()).device
+    home, talk = next(model.parameters()).device, logging.getLogger("lightning.pytorch")
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     given = {"accelerator": "gpu" if home.type == "cuda" else home.type, "devices": 1, "num_sanity_val_steps": 0, **quiet}
-    clip = {} if options.clip is None else {"gradient_clip_val": options.clip, "gradient_clip_algorithm": "norm"}
-    module = lightning_module(model, options, seed)
-    with _quiet(), tempfile.TemporaryDirectory() as nowhere:
-        root = {"default_root_dir": folder or nowhere, "max_epochs": options.epochs}
-        loaders = [_Batches(loader) if type(loader) in (list, tuple) else loader for loader in (train_loader, validation_loader)]
-        Trainer(**{**root, **given, **clip, **trainer}).fit(module, *loaders)
-    if not module.progress.epoch:
-        raise InputError("the training loader yielded no batch; give one that does, in every epoch.")
-    model.to(home)
-    return module.progress
-
-
-class _Batches(list):  # type: ignore[type-arg]
-    """Batches as one loader; Lightning takes a plain list for several loaders."""
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning's notes and recommendations off the screen, and warnings that nobody here can act on."""
-    loggers = {logger: logger.level for logger in map(logging.getLogger, ("lightning.pytorch", "lightning.fabric"))}
-    with warnings.catch_warnings():
-        for message in (".*LeafSpec.* is deprecated", "You defined a `validation_step` but", "Total length of"):
+    clip = {"gradient_clip_val": options.clip, "gradient_clip_algorithm": "norm"}
+    loaders = [_Batches(loader) if isinstance(loader, (list, tuple)) else loader for loader in (train_loader, validation_loader)]
+    module, level = lightning_module(model, options, seed), talk.level
+    with tempfile.TemporaryDirectory() as nowhere, warnings.catch_warnings():
+        for message in _NOISE:
             warnings.filterwarnings("ignore", message)
+        talk.setLevel(logging.WARNING)  # its notes on hardware, and its recommendations
         try:
-            for logger in loggers:
-                logger.setLevel(logging.WARNING)
-            yield
+            root = {"default_root_dir": folder or nowhere, "max_epochs": options.epochs}
+            Trainer(**{**root, **given, **clip, **trainer}).fit(module, *loaders)
         finally:
-            for logger, level in loggers.items():
-                logger.setLevel(level)
+            talk.setLevel(level)
+            model.to(home)
+    return module.progress
