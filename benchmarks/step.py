@@ -56,7 +56,9 @@ class Setting:
         for m in range(self.modalities):
             p = Laplace(self.shape) if self.laplace else Normal(self.shape)
             draw = generator(seed, "init", m)
-            nets = networks("mlp", self.shape, self.shape, self.latent, generator=draw, heads=2, hidden=(self.hidden,))
+            nets = networks(
+                "mlp", self.shape, self.shape, self.latent, generator=draw, heads=2, hidden=(self.hidden,)
+            )
             parts[f"m{m}"] = Modality(*nets, p)
         return MultimodalVAE(parts, METHODS[method](), self.latent)
 
@@ -184,7 +186,9 @@ def step_ratio(s: Setting, method: str, rounds: int) -> dict:
     each = {k: [a / b for a, b in zip(ours[1:], v[1:], strict=True)] for k, v in theirs.items()}
     return {
         "ms_per_step": round(1e3 * statistics.median(ours[1:]) / s.steps, 3),
-        "bare_ms_per_step": {k: round(1e3 * statistics.median(v[1:]) / s.steps, 3) for k, v in theirs.items()},
+        "bare_ms_per_step": {
+            k: round(1e3 * statistics.median(v[1:]) / s.steps, 3) for k, v in theirs.items()
+        },
         "ratio": {k: spread(v) for k, v in each.items()},
     }
 
@@ -219,13 +223,21 @@ def whole(s: Setting, method: str, epochs: int, rounds: int) -> dict:
 
     def fit() -> None:
         Counterpoint(
-            method, latent_dim=s.latent, hidden=(s.hidden,), epochs=epochs, batch_size=s.batch, validation=0, likelihood="normal"
+            method,
+            latent_dim=s.latent,
+            hidden=(s.hidden,),
+            epochs=epochs,
+            batch_size=s.batch,
+            validation=0,
+            likelihood="normal",
         ).fit(arrays)
 
     def by_hand(fused: bool) -> Callable[[], None]:
         def run() -> None:
             bare = Bare(s, method, fused, masked=True)
-            bare.x = [torch.from_numpy((v - v.mean(0)) / v.std(0)).float() for v in map(np.asarray, arrays.values())]
+            bare.x = [
+                torch.from_numpy((v - v.mean(0)) / v.std(0)).float() for v in map(np.asarray, arrays.values())
+            ]
             for _ in range(epochs):
                 bare.run_epoch()
 
@@ -241,12 +253,19 @@ def whole(s: Setting, method: str, epochs: int, rounds: int) -> dict:
             took[k].append(time.process_time() - start)
     ours = took.pop("fit")[1:]
     each = {k: [a / b for a, b in zip(ours, v[1:], strict=True)] for k, v in took.items()}
-    return {"steps": epochs * s.steps, "seconds": round(statistics.median(ours), 3), "ratio": {k: spread(v) for k, v in each.items()}}
+    return {
+        "steps": epochs * s.steps,
+        "seconds": round(statistics.median(ours), 3),
+        "ratio": {k: spread(v) for k, v in each.items()},
+    }
 
 
 def show(ratio: dict[str, dict[str, float]]) -> None:
     for k, v in ratio.items():
-        print(f"    against {k:24s} {v['median']:.2f}  ({v['quartile_low']:.2f} to {v['quartile_high']:.2f})", flush=True)
+        print(
+            f"    against {k:24s} {v['median']:.2f}  ({v['quartile_low']:.2f} to {v['quartile_high']:.2f})",
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -273,15 +292,22 @@ def main() -> None:
         print(f"stacked, {TABLES.name}, {method}: ms per model and step (ratio to one model)")
         for e, v in found.items():
             r = v["against_one"]
-            print(f"    {e:>3s} models {v['ms_per_model_step']:.3f}  {r['median']:.2f} ({r['quartile_low']:.2f} to {r['quartile_high']:.2f})")
+            print(
+                f"    {e:>3s} models {v['ms_per_model_step']:.3f}  {r['median']:.2f} ({r['quartile_low']:.2f} to {r['quartile_high']:.2f})"
+            )
     if not quick:
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-        print(f"written: {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")
+        print(
+            f"written: {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}"
+        )
 
 
 def machine() -> dict:
-    cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
+    cpu = next(
+        (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        platform.processor(),
+    )
     packages = {k: version(k) for k in ("counterpoint", "torch", "numpy")}
     return {"cpu": cpu, "python": platform.python_version(), "packages": packages, "threads": 1}
 

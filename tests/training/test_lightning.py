@@ -60,7 +60,9 @@ class SameOrder:
             yield (batch.x, batch.mask) if self.as_pair else batch
 
 
-def both(recipe: str, options: TrainOptions, hyper: dict[str, object], as_pair: bool = False) -> list[tuple[Progress, MultimodalVAE]]:
+def both(
+    recipe: str, options: TrainOptions, hyper: dict[str, object], as_pair: bool = False
+) -> list[tuple[Progress, MultimodalVAE]]:
     """Train the same model in memory and under Lightning."""
     data = table()
     train, held = split(data.rows, options.validation, SEED)
@@ -68,7 +70,10 @@ def both(recipe: str, options: TrainOptions, hyper: dict[str, object], as_pair: 
     in_memory = Population([alone], data.x, data.mask, options, [SEED]).run()[0]
     loader = SameOrder(data, train, options.batch_size, as_pair)
     validation = [rows_of(data, held)] if len(held) else None
-    return [(in_memory, alone), (fit_stream(streamed, loader, validation, options=options, seed=SEED), streamed)]
+    return [
+        (in_memory, alone),
+        (fit_stream(streamed, loader, validation, options=options, seed=SEED), streamed),
+    ]
 
 
 CASES = {
@@ -82,7 +87,16 @@ CASES = {
 
 @pytest.mark.parametrize(("recipe", "hyper", "train", "as_pair"), CASES.values(), ids=CASES.keys())
 def test_both_trainers_end_with_the_same_model(recipe, hyper, train, as_pair):
-    options = TrainOptions(**{"epochs": 6, "batch_size": 32, "validation": 0.2, "learning_rate": 0.01, "precision": "float64", **train})
+    options = TrainOptions(
+        **{
+            "epochs": 6,
+            "batch_size": 32,
+            "validation": 0.2,
+            "learning_rate": 0.01,
+            "precision": "float64",
+            **train,
+        }
+    )
     (a, one), (b, two) = both(recipe, options, hyper, as_pair)
     assert (a.epoch, a.step, a.best_epoch, a.stopped) == (b.epoch, b.step, b.best_epoch, b.stopped)
     if "patience" in train:
@@ -113,7 +127,9 @@ def test_callbacks_see_every_term():
     watch, data = Watch(), table()
     progress = fit_stream(small("mmvm"), [data], [data], options=TrainOptions(epochs=2), callbacks=[watch])
     assert "validation/distortion/b" in watch.seen
-    assert watch.seen["validation/total"].item() == pytest.approx(progress.history[-1]["validation/total"], rel=1e-5)
+    assert watch.seen["validation/total"].item() == pytest.approx(
+        progress.history[-1]["validation/total"], rel=1e-5
+    )
 
 
 def test_global_state_is_left_alone():

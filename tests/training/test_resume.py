@@ -23,9 +23,20 @@ from counterpoint.errors import InputError
 from counterpoint.training.checkpoint import NAME
 from counterpoint.training.progress import ProgressLine
 
-SMALL = {"latent_dim": 3, "hidden": (16,), "epochs": 40, "batch_size": 16, "patience": None, "learning_rate": 0.005}
+SMALL = {
+    "latent_dim": 3,
+    "hidden": (16,),
+    "epochs": 40,
+    "batch_size": 16,
+    "patience": None,
+    "learning_rate": 0.005,
+}
 CASES = {
-    "mmvm": {"method": "mmvm", "beta": "linear:0:2:300", "options": {"rate": "mixture", "alpha": "exp:1:0:400"}},
+    "mmvm": {
+        "method": "mmvm",
+        "beta": "linear:0:2:300",
+        "options": {"rate": "mixture", "alpha": "exp:1:0:400"},
+    },
     "moe": {"method": "moe", "beta": "cosine:0:1:200", "patience": 8, "learning_rate": 0.02, "epochs": 200},
     "mvae": {"method": "mvae", "beta": "linear:0:1:100", "clip": 1.0},
     "mopoe": {"method": "mopoe", "precision": "float64", "validation": 0},
@@ -133,7 +144,9 @@ def work(folder: Path, cases: list[str], tries: int, seed: int) -> list[dict[str
 def tried(folder: Path, cases: list[str], tries: int, seed: int) -> list[dict[str, object]]:
     """Run the worker."""
     given = json.dumps([str(folder), cases, tries, seed])
-    done = subprocess.run([sys.executable, __file__, given], capture_output=True, text=True, timeout=540, check=False)
+    done = subprocess.run(
+        [sys.executable, __file__, given], capture_output=True, text=True, timeout=540, check=False
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -148,8 +161,12 @@ def test_killed_twenty_times_and_resumed_is_the_same_run(tmp_path):
     found = tried(tmp_path, list(CASES), 20, seed=0)
     assert len(found) == 20
     assert not [f for f in found if f["differs"]]
-    assert len({f["epochs"][0] / f["of"] for f in found}) > 10, "the moments were not spread over the training"
-    assert all(f["of"] < CASES[f["case"]].get("epochs", 40) for f in found if f["case"] in ("moe", "poe")), "none stopped early"
+    assert len({f["epochs"][0] / f["of"] for f in found}) > 10, (
+        "the moments were not spread over the training"
+    )
+    assert all(f["of"] < CASES[f["case"]].get("epochs", 40) for f in found if f["case"] in ("moe", "poe")), (
+        "none stopped early"
+    )
 
 
 @pytest.fixture
@@ -185,7 +202,9 @@ def test_interrupted_and_resumed_is_the_same_model(interrupted):
 
 
 @pytest.mark.parametrize(
-    "other", [{"beta": 2.0}, {"seed": 1}, {"learning_rate": 0.01}, {"epochs": 9}, {"method": "poe"}, {"hidden": (8,)}], ids=str
+    "other",
+    [{"beta": 2.0}, {"seed": 1}, {"learning_rate": 0.01}, {"epochs": 9}, {"method": "poe"}, {"hidden": (8,)}],
+    ids=str,
 )
 def test_another_configuration_is_refused(interrupted, other):
     before = (interrupted / NAME).read_bytes()

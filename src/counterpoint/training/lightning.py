@@ -20,7 +20,11 @@ from counterpoint.seeds import generator
 from counterpoint.training.options import TrainOptions
 from counterpoint.training.population import Progress, Sums
 
-_NOISE = (".*LeafSpec.* is deprecated", "You defined a `validation_step` but", "Total length of")  # nobody here can act on them
+_NOISE = (
+    ".*LeafSpec.* is deprecated",
+    "You defined a `validation_step` but",
+    "Total length of",
+)  # nobody here can act on them
 
 
 def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0) -> Any:
@@ -38,7 +42,9 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
         def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Batch:
             pair = (batch.x, batch.mask) if isinstance(batch, Batch) else batch
             if not isinstance(pair, (tuple, list)) or [set(d) for d in pair] != [set(model.names)] * 2:
-                raise InputError(f"a loader gave no Batch or (x, mask) with the modalities {', '.join(model.names)}; let it do so.")
+                raise InputError(
+                    f"a loader gave no Batch or (x, mask) with the modalities {', '.join(model.names)}; let it do so."
+                )
             x, mask = ({k: d[k].to(device) for k in model.names} for d in pair)
             return Batch({k: v.to(options.dtype) if v.is_floating_point() else v for k, v in x.items()}, mask)
 
@@ -55,7 +61,9 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
         def on_validation_epoch_start(self) -> None:
             self.same_noise = self._noise("validation")
 
-        def _loss(self, part: str, batch: Batch, noise: torch.Generator, hyper: dict[str, float]) -> torch.Tensor:
+        def _loss(
+            self, part: str, batch: Batch, noise: torch.Generator, hyper: dict[str, float]
+        ) -> torch.Tensor:
             loss = self.model(batch, model.noise(batch.rows, noise, options.dtype), hyper)
             self.sums[part][0].add(loss.total[None], {k: v[None] for k, v in loss.terms.items()})
             self.sums[part][1].append(batch.rows)
@@ -65,13 +73,17 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
             return self._loss("train", batch, self.noise, model.method.at(self.global_step))
 
         def validation_step(self, batch: Batch, batch_idx: int) -> None:
-            self._loss("validation", batch, self.same_noise, {k: h.end for k, h in model.method.hyper.items()})
+            self._loss(
+                "validation", batch, self.same_noise, {k: h.end for k, h in model.method.hyper.items()}
+            )
 
         def on_train_epoch_end(self) -> None:  # after the validation
             p, now = self.progress, {}
             for part, (sums, rows) in self.sums.items():
                 for k, v in sums.mean(1).items() if rows else ():
-                    both = self.trainer.strategy.reduce(torch.stack([v[0], v.new_tensor(sum(rows))]), reduce_op="sum")
+                    both = self.trainer.strategy.reduce(
+                        torch.stack([v[0], v.new_tensor(sum(rows))]), reduce_op="sum"
+                    )
                     now[f"{part}/{k}"] = (both[0] / both[1]).item()
             p.step, seconds = self.global_step, time.perf_counter() - self.started
             if p.close_epoch(now, model.method.at(p.step), seconds, options):
@@ -125,10 +137,20 @@ def fit_stream(
     from lightning.pytorch import Trainer
 
     home, talk = next(model.parameters()).device, logging.getLogger("lightning.pytorch")
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    given = {"accelerator": "gpu" if home.type == "cuda" else home.type, "devices": 1, "num_sanity_val_steps": 0, **quiet}
+    quiet = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
+    given = {
+        "accelerator": "gpu" if home.type == "cuda" else home.type,
+        "devices": 1,
+        "num_sanity_val_steps": 0,
+        **quiet,
+    }
     clip = {"gradient_clip_val": options.clip, "gradient_clip_algorithm": "norm"}
-    loaders = [_Batches(loader) if isinstance(loader, (list, tuple)) else loader for loader in (train_loader, validation_loader)]
+    loaders = [
+        _Batches(loader) if isinstance(loader, (list, tuple)) else loader
+        for loader in (train_loader, validation_loader)
+    ]
     module, level = lightning_module(model, options, seed), talk.level
     with tempfile.TemporaryDirectory() as nowhere, warnings.catch_warnings():
         for message in _NOISE:
