@@ -7,7 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from counterpoint.aggregation import Average, MixtureOfProducts, Posterior, Product, Separate, product, stratified
+from counterpoint.aggregation import (
+    Average,
+    MixtureOfProducts,
+    Posterior,
+    Product,
+    Separate,
+    product,
+    stratified,
+)
 from counterpoint.distributions import DiagNormal
 from counterpoint.errors import InputError
 
@@ -100,7 +108,8 @@ def test_shapes_weights_and_targets(aggregation, seed, modalities):
 def test_what_was_not_observed_is_not_read(aggregation, seed):
     q, other, present = normals(3, 5, seed), normals(3, 5, seed + 1), presence(3, 5, seed)
     mixed = DiagNormal(
-        torch.where(present.unsqueeze(-1), q.loc, other.loc), torch.where(present.unsqueeze(-1), q.scale, other.scale)
+        torch.where(present.unsqueeze(-1), q.loc, other.loc),
+        torch.where(present.unsqueeze(-1), q.scale, other.scale),
     )
     if isinstance(aggregation, Separate) or aggregation == MixtureOfProducts("singletons"):
         q, mixed = q.where(present), mixed.where(present)  # these hand the experts on as they come
@@ -152,7 +161,9 @@ def test_pick_follows_the_weights():
     rows = 20_000
     w = torch.tensor([0.1, 0.0, 0.6, 0.3]).unsqueeze(-1).expand(-1, rows)
     loc = torch.arange(4.0).reshape(-1, 1, 1).expand(-1, rows, 1)
-    posterior = Posterior(DiagNormal(loc, loc + 1), w, torch.ones(4, 1, rows, dtype=torch.bool), (slice(None),))
+    posterior = Posterior(
+        DiagNormal(loc, loc + 1), w, torch.ones(4, 1, rows, dtype=torch.bool), (slice(None),)
+    )
     picked = posterior.pick(torch.rand(rows, generator=torch.Generator().manual_seed(0)))
     share = Counter(picked.experts.loc.flatten().tolist())
     assert share[1.0] == 0

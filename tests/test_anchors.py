@@ -13,7 +13,7 @@ from counterpoint.methods import mmvm
 from counterpoint.priors import RATES, MixtureOfExperts
 from counterpoint.schedules import Schedule
 
-# One-dimensional cases: means, variances -> R = sum of the KLs to the mixture, the pairwise sum, the bound; and R by expert.
+# In one dimension: means, variances -> R (sum of the KLs to the mixture), pairwise sum, bound; R by expert.
 RATE_ANCHORS = [
     ((0, 1), (1, 1), 0.222843, 0.5, 0.438140, (0.111421, 0.111421)),
     ((0, 1, -2), (1, 0.25, 4), 1.277486, 11.135417, 2.378957, (0.238135, 0.585952, 0.453399)),
@@ -58,7 +58,7 @@ def test_rates_of_the_mixture_prior(means, variances, R, pairwise, bound, each):
 @pytest.mark.parametrize("modalities", [2, 3, 6])
 @pytest.mark.parametrize("seed", range(4))
 def test_pairwise_is_above_bound_is_above_mixture_is_below_log_m(modalities, seed):
-    """For random posteriors, the mixture by 4,000 draws: its standard error is taken off where it must be the smaller one."""
+    """For random posteriors; the mixture by 4,000 draws, with 4 standard errors of leeway."""
     g = torch.Generator().manual_seed(seed)
     shape = (modalities, 5, 3)
     loc = 2 * torch.randn(shape, generator=g, dtype=torch.float64)
@@ -84,7 +84,9 @@ def test_alpha_mixes_in_the_standard_normal():
         assert r[:, 0].tolist() == pytest.approx(alone)
 
 
-@pytest.mark.parametrize(("prior", "mean", "variance"), [("none", 0.8, 0.2), ("all", 2 / 3, 1 / 6), ("full", 2 / 3, 1 / 6)])
+@pytest.mark.parametrize(
+    ("prior", "mean", "variance"), [("none", 0.8, 0.2), ("all", 2 / 3, 1 / 6), ("full", 2 / 3, 1 / 6)]
+)
 def test_product_of_experts(prior, mean, variance):
     q = normals((0, 1), (1, 0.25))
     r = Product(prior)(q, all_present(2)).experts
@@ -118,7 +120,7 @@ def test_stratified_splits(rows, experts, sizes):
 
 
 def test_stratified_splits_reach_the_posterior():
-    """128 rows that have all three modalities, seven subsets: the expert of each row is the one of its run."""
+    """128 rows with all three modalities, seven subsets: each row's expert is the one of its run."""
     rows = 128
     loc = torch.arange(3, dtype=torch.float64).reshape(3, 1, 1).expand(3, rows, 1)
     posterior = MixtureOfProducts()(DiagNormal(loc, torch.ones_like(loc)), all_present(3, rows))
@@ -148,13 +150,18 @@ def test_laplace_floors(shape, floor):
 
 def test_laplace_floor_of_three_polymnist_modalities():
     x = torch.zeros(1, 3, 28, 28, dtype=torch.float64)
-    assert -3 * Laplace((3, 28, 28)).log_prob(x, x, torch.tensor([True])).item() == pytest.approx(2860.96, abs=0.005)
+    assert -3 * Laplace((3, 28, 28)).log_prob(x, x, torch.tensor([True])).item() == pytest.approx(
+        2860.96, abs=0.005
+    )
 
 
 @pytest.mark.parametrize(("length", "classes", "floor"), [(256, 41, 950.7), (32, 1868, 241.05)])
 def test_uniform_text(length, classes, floor):
     """256 ln 41 for CelebA's attributes, 32 ln 1868 for CUB's captions."""
-    logits, codes = torch.zeros(1, length, classes, dtype=torch.float64), torch.zeros(1, length, dtype=torch.long)
+    logits, codes = (
+        torch.zeros(1, length, classes, dtype=torch.float64),
+        torch.zeros(1, length, dtype=torch.long),
+    )
     found = -Categorical((length,), classes).log_prob(logits, codes, torch.tensor([True])).item()
     assert found == pytest.approx(length * log(classes))
     assert found == pytest.approx(floor, abs=0.05)

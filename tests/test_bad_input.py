@@ -1,4 +1,4 @@
-"""Every bad input gets one clear error, before any training; the table in docs/bad-input.md is what users are told."""
+"""Every bad input gets one clear error, before any training; docs/bad-input.md shows what users are told."""
 
 import re
 import time
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from bad_inputs import CASES, PARTS, answer, document, folder_of_runs, model, values
 
 TABLE = Path(__file__).parents[1] / "docs" / "bad-input.md"

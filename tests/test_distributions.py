@@ -77,7 +77,9 @@ def test_kl_of_unlike_families_is_refused():
 def double_loop(q, w):
     rows = []
     for m in range(q.loc.shape[0]):
-        rows.append(sum(w[n] * kl_divergence(theirs(q[m]), theirs(q[n])).sum(-1) for n in range(q.loc.shape[0])))
+        rows.append(
+            sum(w[n] * kl_divergence(theirs(q[m]), theirs(q[n])).sum(-1) for n in range(q.loc.shape[0]))
+        )
     return torch.stack(rows)
 
 
@@ -93,7 +95,7 @@ def test_pairwise_kl_is_the_double_loop(family, seed, experts):
 @few
 @given(seed=seeds, experts=st.integers(2, 5))
 def test_pairwise_kl_in_single_precision(seed, experts):
-    """Within 1e-4 of a row's largest, as its moments cancel; and far from the origin, where nothing anchors the latents."""
+    """Within 1e-4 of a row's largest, as its moments cancel; 2e-3 where the latents have drifted far off."""
     q, (w, _) = draw(DiagNormal, (experts, 3, 4), seed, tight=0.7), weights(experts, 3, seed)
     q = DiagNormal(q.loc.float(), q.scale.float())
     exact = pairwise_kl(DiagNormal(q.loc.double(), q.scale.double()), w.float().double())
@@ -130,7 +132,12 @@ def test_a_mixture_has_finite_gradients_where_a_weight_is_zero():
 
 def test_far_from_every_component_the_log_density_is_still_finite():
     q = draw(DiagNormal, (3, 1, 2), 0)
-    assert Mixture(q, torch.full((3, 1), 1 / 3, dtype=torch.float64)).log_prob(torch.full((1, 2), 1e6)).isfinite().all()
+    assert (
+        Mixture(q, torch.full((3, 1), 1 / 3, dtype=torch.float64))
+        .log_prob(torch.full((1, 2), 1e6))
+        .isfinite()
+        .all()
+    )
 
 
 @family
@@ -175,6 +182,9 @@ def test_the_second_head_of_a_normal_is_the_log_variance():
 
 def test_a_point_has_no_spread():
     q = Point(torch.ones(2, 3))
-    assert q.rsample(torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))).tolist() == torch.ones(5, 2, 3).tolist()
+    assert (
+        q.rsample(torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))).tolist()
+        == torch.ones(5, 2, 3).tolist()
+    )
     assert q.variance.sum() == 0
     assert q.mean is q.loc

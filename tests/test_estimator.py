@@ -1,4 +1,4 @@
-"""The estimator as a user meets it: scikit-learn's manners, every kind of data, names and units of the data."""
+"""The estimator as a user meets it: scikit-learn's manners, every kind of data, names and units."""
 
 import math
 
@@ -62,7 +62,11 @@ def test_clone_forgets_the_fit(fitted):
 
 
 def test_the_command_line_has_the_same_options_and_defaults():
-    ours = {k: v for k, v in cp.Counterpoint().get_params(deep=False).items() if k not in ("method", "options", "verbose")}
+    ours = {
+        k: v
+        for k, v in cp.Counterpoint().get_params(deep=False).items()
+        if k not in ("method", "options", "verbose")
+    }
     theirs = Settings().to_dict()
     assert {k: theirs[k] for k in ours} == ours
 
@@ -72,8 +76,12 @@ def test_grid_search(kind):
     x = tables()
     data = read(x)
     if kind == "DataFrame":
-        data = pd.concat({k: pd.DataFrame(v, columns=[f"f{i}" for i in range(v.shape[1])]) for k, v in x.items()}, axis=1)
-    search = GridSearchCV(small(validation=0), {"latent_dim": [1, 2], "beta": [0.5, 2.0]}, cv=KFold(2), error_score="raise")
+        data = pd.concat(
+            {k: pd.DataFrame(v, columns=[f"f{i}" for i in range(v.shape[1])]) for k, v in x.items()}, axis=1
+        )
+    search = GridSearchCV(
+        small(validation=0), {"latent_dim": [1, 2], "beta": [0.5, 2.0]}, cv=KFold(2), error_score="raise"
+    )
     search.fit(data)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert set(search.best_params_) == {"latent_dim", "beta"}
@@ -105,15 +113,17 @@ def test_score_is_larger_for_better_models():
 
 
 def test_the_seed_alone_decides(fitted):
-    np.random.seed(12)  # noqa: NPY002
+    np.random.seed(12)
     torch.manual_seed(99)
-    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()
     again = small().fit(tables())
-    answers = [(m.embed(tables()), m.impute(tables())["protein"].draws, m.score(tables())) for m in (fitted, again)]
+    answers = [
+        (m.embed(tables()), m.impute(tables())["protein"].draws, m.score(tables())) for m in (fitted, again)
+    ]
     assert all(np.array_equal(a, b) for a, b in zip(*answers, strict=True))
     for (k, a), b in zip(fitted.model_.state_dict().items(), again.model_.state_dict().values(), strict=True):
         assert torch.equal(a, b), k
-    assert np.array_equal(before[0], np.random.get_state()[1])  # noqa: NPY002
+    assert np.array_equal(before[0], np.random.get_state()[1])
     assert torch.equal(before[1], torch.get_rng_state())
 
 
@@ -129,7 +139,10 @@ def test_another_seed_is_another_model(fitted):
 
 WHOLE = {"a": np.arange(ROWS * 3).reshape(ROWS, 3) % 7, "b": np.arange(ROWS * 2).reshape(ROWS, 2) % 5}
 KINDS = {
-    **{t: (lambda v, t=t: v.astype(t)) for t in ("float16", "float32", "float64", "int8", "int16", "int32", "int64")},
+    **{
+        t: (lambda v, t=t: v.astype(t))
+        for t in ("float16", "float32", "float64", "int8", "int16", "int32", "int64")
+    },
     **{t: (lambda v, t=t: v.astype(t)) for t in ("uint8", "uint16", "uint32", "longdouble")},
     "list": lambda v: v.tolist(),
     "tuple": lambda v: tuple(map(tuple, v.tolist())),
@@ -169,7 +182,9 @@ def test_one_column_may_come_flat():
 def test_a_table_with_groups_and_files_mean_the_same(tmp_path):
     x = tables()
     wanted = small().fit(x).embed(x)
-    frame = pd.DataFrame(np.hstack(list(x.values())), columns=[f"{k}{i}" for k, v in x.items() for i in range(v.shape[1])])
+    frame = pd.DataFrame(
+        np.hstack(list(x.values())), columns=[f"{k}{i}" for k, v in x.items() for i in range(v.shape[1])]
+    )
     groups = {k: [f"{k}{i}" for i in range(v.shape[1])] for k, v in x.items()}
     assert np.array_equal(small().fit(frame, groups=groups).embed(x), wanted)
     np.savez(tmp_path / "x.npz", **x)
@@ -206,7 +221,9 @@ def test_each_modality_is_embedded_where_it_is(fitted):
     assert np.isnan(each["protein"][:5]).all()
     assert np.isfinite(each["protein"][5:]).all()
     np.testing.assert_array_equal(each["rna"], fitted.embed(tables(), given=["rna"]))
-    np.testing.assert_allclose((each["rna"] + each["protein"])[5:] / 2, fitted.embed(tables())[5:], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        (each["rna"] + each["protein"])[5:] / 2, fitted.embed(tables())[5:], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_row_with_nothing_observed_embeds_to_zero(fitted):
@@ -220,7 +237,9 @@ def test_a_row_with_nothing_observed_embeds_to_zero(fitted):
 
 def test_rows_do_not_see_one_another(fitted):
     x = tables()
-    np.testing.assert_allclose(fitted.embed({k: v[10:12] for k, v in x.items()}), fitted.embed(x)[10:12], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        fitted.embed({k: v[10:12] for k, v in x.items()}), fitted.embed(x)[10:12], rtol=1e-5, atol=1e-6
+    )
     assert fitted.embed({"rna": x["rna"][:1]}).shape == (1, 2)
 
 
@@ -236,14 +255,23 @@ def test_order_of_modalities_when_asking_is_free(fitted):
 def in_units() -> tuple[cp.Counterpoint, dict[str, np.ndarray]]:
     rng = np.random.default_rng(1)
     z = rng.normal(size=(200, 1))
-    x = {"mass": 1000 + 50 * (z + 0.1 * rng.normal(size=(200, 3))), "length": z + 0.1 * rng.normal(size=(200, 2))}
-    return small(epochs=60, latent_dim=1, likelihood="normal_learned", learning_rate=1e-2, patience=None).fit(x), x
+    x = {
+        "mass": 1000 + 50 * (z + 0.1 * rng.normal(size=(200, 3))),
+        "length": z + 0.1 * rng.normal(size=(200, 2)),
+    }
+    return small(epochs=60, latent_dim=1, likelihood="normal_learned", learning_rate=1e-2, patience=None).fit(
+        x
+    ), x
 
 
 def test_answers_are_in_the_units_of_the_data(in_units):
     m, x = in_units
     given = {"length": x["length"]}
-    for mean in (m.translate(x, "length", "mass"), m.reconstruct(given)["mass"], m.impute(given)["mass"].mean):
+    for mean in (
+        m.translate(x, "length", "mass"),
+        m.reconstruct(given)["mass"],
+        m.impute(given)["mass"].mean,
+    ):
         assert mean.shape == (200, 3)
         assert abs(mean.mean() - 1000) < 10
         assert np.corrcoef(mean.ravel(), x["mass"].ravel())[0, 1] > 0.9
@@ -310,8 +338,12 @@ def test_counts_binary_and_categories_from_end_to_end(method):
     hidden = {k: np.arange(ROWS) >= 10 for k in ("few", "many", "binary")}
     m = small(method).fit(x, mask=hidden)
     assert m.preparation_.likelihoods == {
-        "few": "poisson", "many": "negative_binomial", "binary": "bernoulli", "sex": "categorical", "real": "normal",
-    }  # fmt: skip
+        "few": "poisson",
+        "many": "negative_binomial",
+        "binary": "bernoulli",
+        "sex": "categorical",
+        "real": "normal",
+    }
     assert m.embed(x, mask=hidden).shape == (ROWS, 2)
     found = m.impute(x, mask=hidden, draws=6)
     for k in ("few", "many", "binary"):
@@ -323,7 +355,9 @@ def test_counts_binary_and_categories_from_end_to_end(method):
         assert np.array_equal(found[k].filled[10:], x[k][10:])
     assert found["binary"].draws.max() <= 1
     assert found["binary"].mean.max() <= 1
-    assert 5 < np.median(found["many"].mean[:10].sum(1)) < 1000  # the typical library size where none was observed
+    assert (
+        5 < np.median(found["many"].mean[:10].sum(1)) < 1000
+    )  # the typical library size where none was observed
     sex = found["sex"]
     assert set(np.unique(sex.draws)) <= {0, 1, 2}
     assert sex.draws.shape == (6, ROWS, 1)
@@ -363,7 +397,10 @@ def test_text_goes_through_the_text_network():
 
 
 def test_own_networks():
-    pair = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.Tanh(), torch.nn.Linear(6, 4)), torch.nn.Linear(2, 4)
+    pair = (
+        torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.Tanh(), torch.nn.Linear(6, 4)),
+        torch.nn.Linear(2, 4),
+    )
     m = small(network={"rna": pair}).fit(tables())
     assert m.model_["rna"].encoder is pair[0]
     assert m.embed(tables()).shape == (ROWS, 2)
@@ -375,7 +412,10 @@ def test_own_networks():
 def posteriors(m: cp.Counterpoint, x: dict) -> list[Normal]:
     batch = m._batch(x)
     with torch.no_grad():
-        return [Normal(*_parts(modality.heads(batch.x[k], batch.mask[k]))) for k, modality in zip(m.modalities_, m.model_.modalities, strict=True)]
+        return [
+            Normal(*_parts(modality.heads(batch.x[k], batch.mask[k])))
+            for k, modality in zip(m.modalities_, m.model_.modalities, strict=True)
+        ]
 
 
 def _parts(heads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -393,7 +433,9 @@ def test_the_product_is_precision_weighted(fitted):
     one, two = a.scale**-2, b.scale**-2
     wanted = (a.loc * one + b.loc * two) / (one + two)
     np.testing.assert_allclose(fitted.embed(x, how="product"), wanted.numpy(), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(fitted.embed(x, ["rna"], how="product"), fitted.embed(x, ["rna"]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        fitted.embed(x, ["rna"], how="product"), fitted.embed(x, ["rna"]), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_rates_against_a_loop_over_pairs(fitted):
@@ -433,7 +475,9 @@ def test_score_terms_count_the_rows_that_have_the_modality():
     m = small("ae").fit(x)
     some = {"rna": x["rna"][:10], "protein": x["protein"][:10]}  # protein is in the last five
     with_it = {k: v[5:] for k, v in some.items()}
-    assert m.score_terms(some)["protein"]["given_all"] == pytest.approx(m.score_terms(with_it)["protein"]["given_all"], rel=1e-5)
+    assert m.score_terms(some)["protein"]["given_all"] == pytest.approx(
+        m.score_terms(with_it)["protein"]["given_all"], rel=1e-5
+    )
 
 
 # Training
@@ -451,7 +495,10 @@ def test_every_method_from_end_to_end_with_holes(method):
     assert np.isfinite(m.score(x))
     assert np.isfinite([v for terms in m.score_terms(x).values() for v in terms.values()]).all()
     assert np.array_equal(small(method, epochs=3).fit(x).embed(x), m.embed(x))
-    assert small(method, epochs=1, validation=0).fit({"only": x["rna"]}).embed({"only": x["rna"]}).shape == (ROWS, 2)
+    assert small(method, epochs=1, validation=0).fit({"only": x["rna"]}).embed({"only": x["rna"]}).shape == (
+        ROWS,
+        2,
+    )
 
 
 def test_the_history_has_every_term(fitted):
@@ -495,7 +542,12 @@ def test_beta_may_be_a_schedule():
 def test_weights_enter_the_loss():
     m = small(weights={"protein": 3.0}, epochs=1, validation=0).fit(tables())
     row = m.history_[0]
-    wanted = row["train/distortion/rna"] + 3 * row["train/distortion/protein"] + row["train/rate/rna"] + row["train/rate/protein"]
+    wanted = (
+        row["train/distortion/rna"]
+        + 3 * row["train/distortion/protein"]
+        + row["train/rate/rna"]
+        + row["train/rate/protein"]
+    )
     assert row["train/total"] == pytest.approx(wanted, rel=1e-5)
 
 

@@ -1,9 +1,9 @@
 """What a fitted model can be asked, on models with random weights."""
 
 import pytest
-import toy
 import torch
 
+import toy
 from counterpoint import inference
 from counterpoint.aggregation import Posterior
 from counterpoint.batch import Batch
@@ -49,7 +49,10 @@ def test_separate_latents_are_joined_as_mixture_or_product():
     q = model.unimodal(batch, batch.present)
     close(inference.joint_mean(model, batch), q.mean.mean(0).detach())
     precision = 1 / q.variance
-    close(inference.joint_mean(model, batch, "product"), ((precision * q.loc).sum(0) / precision.sum(0)).detach())
+    close(
+        inference.joint_mean(model, batch, "product"),
+        ((precision * q.loc).sum(0) / precision.sum(0)).detach(),
+    )
     with pytest.raises(InputError, match="Did you mean 'product'"):
         inference.joint_mean(model, batch, "prodct")
     with pytest.raises(InputError, match="normal posteriors"):
@@ -165,7 +168,9 @@ def test_counts_are_imputed_at_the_typical_exposure_and_reconstructed_at_their_o
     close(size[there], model["c"].likelihood.exposure(batch.x["c"], batch.mask["c"])[there])
     found = inference.reconstruct(model, batch, "c", draws=0, generator=g())
     close(found.sum(1), size, 1e-6)
-    other = inference.reconstruct(model, batch, "c", draws=0, generator=g(), exposure=torch.full((ROWS,), 7.0).double())
+    other = inference.reconstruct(
+        model, batch, "c", draws=0, generator=g(), exposure=torch.full((ROWS,), 7.0).double()
+    )
     close(other.sum(1), torch.full((ROWS,), 7.0, dtype=toy.DTYPE), 1e-6)
     assert inference.exposure_of(model, batch, "a") is None
 
@@ -176,7 +181,10 @@ def test_distortion_is_zero_without_truth_and_minus_log_p_with(name):
     found = inference.distortion(model, batch, "b", batch, generator=g(), draws=3)
     assert (found[~batch.present[1]] == 0).all()
     assert (found[batch.present[1]] > 0).all()
-    held_back = Batch({**batch.x, "b": torch.zeros_like(batch.x["b"])}, {**batch.mask, "b": torch.zeros_like(batch.mask["b"])})
+    held_back = Batch(
+        {**batch.x, "b": torch.zeros_like(batch.x["b"])},
+        {**batch.mask, "b": torch.zeros_like(batch.mask["b"])},
+    )
     crossed = inference.distortion(model, held_back, "b", batch, generator=g(), draws=0)
     assert (crossed[batch.present[1]] > 0).all()
 

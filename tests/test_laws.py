@@ -1,7 +1,7 @@
 """What it means to be a method: every recipe, with every option, is walked through these laws in float64.
 
-A recipe that is added to METHODS gets here by itself (`toy.variants`). Where a law holds only for some options, the
-table beside the law says for which.
+A recipe that is added to METHODS gets here by itself (`toy.variants`). Where a law holds only for some
+options, the table beside the law says for which.
 """
 
 import copy
@@ -9,10 +9,10 @@ from functools import cache
 
 import numpy as np
 import pytest
-import toy
 import torch
 from torch.func import functional_call, vmap
 
+import toy
 from counterpoint import inference
 from counterpoint.aggregation import Posterior
 from counterpoint.batch import Batch
@@ -155,7 +155,7 @@ def test_permuting_the_modalities_permutes_the_result(variant):
 
 # --- 4. one modality
 
-# For which options a method with one modality is a plain VAE, and with which rate; {} where it is not named here.
+# For which options a method with one modality is a plain VAE; {} where it is not named here.
 PLAIN = {
     "mvae": [{"prior_expert": "none"}, {"prior_expert": "none", "random_subsets": 2}],
     "mmvm": [{"alpha": 1.0}, {"alpha": 1.0, "rate": "mixture"}, {"alpha": 1.0, "rate": "mixture_bound"}],
@@ -316,7 +316,9 @@ def test_a_row_costs_what_it_costs_alone_and_equal_rows_cost_the_same(variant, k
     total = model.loss(batch, noise, hyper).total
     for b in range(ROWS):
         row = slice(b, b + 1)
-        alone = model.loss(cut(batch, row), Noise(noise.normal[..., row, :], noise.uniform[:, row]), hyper).total
+        alone = model.loss(
+            cut(batch, row), Noise(noise.normal[..., row, :], noise.uniform[:, row]), hyper
+        ).total
         assert alone.shape == (1,)
         assert alone.isfinite().all()
         if not by_position:

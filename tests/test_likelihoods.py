@@ -1,12 +1,12 @@
-"""Every likelihood against scipy, with masks, draws in front, its own samples and its gradients at the extremes."""
+"""Every likelihood against scipy, with masks and draws in front; samples; gradients at the extremes."""
 
 import math
 
 import pytest
-import toy
 import torch
 from scipy import stats
 
+import toy
 from counterpoint.errors import InputError
 from counterpoint.likelihoods import (
     LIKELIHOODS,
@@ -32,7 +32,9 @@ def data(name, rows=ROWS, shape=SHAPE, seed=0):
 
 
 def output(p, rows=ROWS, axes=(), seed=1):
-    return torch.randn((*axes, rows, *p.output_shape), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(
+        (*axes, rows, *p.output_shape), generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
 
 
 def observed(kind, rows=ROWS, shape=SHAPE):
@@ -172,7 +174,9 @@ def test_the_best_output_is_at_the_data(name):
     x = torch.tensor([[1.0 if name == "bernoulli" else 3.0]], dtype=torch.float64)
     best = {"bernoulli": 20.0, "poisson": math.log(3.0)}.get(name, 3.0)
     mask = torch.tensor([True])
-    at, *others = (p.log_prob(torch.tensor([[o]], dtype=torch.float64), x, mask) for o in (best, best - 0.5, best - 2.0))
+    at, *others = (
+        p.log_prob(torch.tensor([[o]], dtype=torch.float64), x, mask) for o in (best, best - 0.5, best - 2.0)
+    )
     assert all(at >= o for o in others)
 
 

@@ -2,9 +2,10 @@
 
     z ~ N(0, I_D),   x_m = W_m z + b_m + s_m e_m
 
-With the columns of W_m orthogonal, W_m' W_m / s_m^2 = diag(t_m), the posterior given any subset A is a diagonal normal,
-precision 1 + sum_A t_m, mean (sum_A W_m' (x_m - b_m) / s_m^2) / precision. So a product of experts with a prior expert is
-exact if expert m has precision t_m and mean W_m' (x_m - b_m) / s_m^2 / t_m: one linear encoder.
+With the columns of W_m orthogonal, W_m' W_m / s_m^2 = diag(t_m), the posterior given any subset A is a
+diagonal normal, precision 1 + sum_A t_m, mean (sum_A W_m' (x_m - b_m) / s_m^2) / precision. So a product of
+experts with a prior expert is exact if expert m has precision t_m and mean W_m' (x_m - b_m) / s_m^2 / t_m: one
+linear encoder.
 """
 
 import math
@@ -61,7 +62,10 @@ def data():
     """Rows from the model; row 1 lacks a, row 2 lacks b, row 3 lacks both."""
     g = torch.Generator().manual_seed(1)
     z = torch.randn((ROWS, D), generator=g, dtype=F)
-    x = {n: z @ w.T + b + SCALES[n] * torch.randn((ROWS, SIZES[n]), generator=g, dtype=F) for n, (w, b) in TRUTH.items()}
+    x = {
+        n: z @ w.T + b + SCALES[n] * torch.randn((ROWS, SIZES[n]), generator=g, dtype=F)
+        for n, (w, b) in TRUTH.items()
+    }
     mask = {n: torch.ones(ROWS, dtype=torch.bool) for n in x}
     mask["a"][1], mask["b"][2] = False, False
     mask["a"][3] = mask["b"][3] = False
@@ -97,7 +101,7 @@ def exact(batch=BATCH):
 
 
 def sigma_points(rows):
-    """+-sqrt(D) e_d as 'noise': mean 0, covariance I, so that expectations of quadratics are exact. (2 D, 1, B, D)."""
+    """+-sqrt(D) e_d as noise (2 D, 1, B, D): mean 0, covariance I, exact for quadratics."""
     points = math.sqrt(D) * torch.cat([torch.eye(D, dtype=F), -torch.eye(D, dtype=F)])
     return points.reshape(2 * D, 1, 1, D).expand(-1, -1, rows, -1)
 
@@ -162,7 +166,7 @@ def test_gradients_of_the_elbo_vanish_at_the_optimum():
 
 
 def importance(vae, draws, spread=1.0, shift=0.0):
-    """log 1/K sum p(x|z) p(z) / q(z) with its standard error by the delta method, from the parts of the model."""
+    """log 1/K sum p(x|z) p(z) / q(z) and its standard error (delta method), from the model's parts."""
     q = vae.posterior(BATCH).experts[0]
     q = DiagNormal(q.loc + shift, q.scale * spread)
     z = q.rsample(torch.randn((draws, ROWS, D), generator=torch.Generator().manual_seed(5), dtype=F))
@@ -194,7 +198,7 @@ def test_mvae_sums_the_log_p_of_its_subsets_at_its_optimum():
 
 
 def test_imputation_is_the_closed_form_regression():
-    """E[b | a] = W_b E[z | a] + c exactly, and its predictive spread within 5 standard errors of 4,000 draws."""
+    """E[b | a] = W_b E[z | a] + c exactly; the predictive spread from 4,000 draws."""
     vae, given, draws = model(exact_method(1)), BATCH.given(("a",)), 4000
     posterior, (w, b) = exact(given), TRUTH["b"]
     mean = posterior.loc @ w.T + b

@@ -1,4 +1,4 @@
-"""The rates of the priors: their order, their bounds, their gradients, and what an absent modality changes."""
+"""The rates of the priors: order, bounds, gradients, and what an absent modality changes."""
 
 from math import log
 
@@ -50,7 +50,9 @@ def test_rates_have_finite_gradients_through_both_arguments(kind, dtype, spread)
     p, _, present = posterior(0, dtype=dtype, spread=spread)
     loc, scale = (t.clone().requires_grad_() for t in (p.experts.loc, p.experts.scale))
     again = Separate()(DiagNormal(loc, scale), present)
-    z = again.experts.rsample(torch.randn((2, 3, 4, 2), generator=torch.Generator().manual_seed(1), dtype=dtype))
+    z = again.experts.rsample(
+        torch.randn((2, 3, 4, 2), generator=torch.Generator().manual_seed(1), dtype=dtype)
+    )
     alpha = torch.tensor(0.2, dtype=dtype, requires_grad=True)
     rate = MixtureOfExperts(kind).rate(again, z, present, {"alpha": alpha})
     assert rate.dtype == dtype
@@ -62,9 +64,13 @@ def test_rates_have_finite_gradients_through_both_arguments(kind, dtype, spread)
 
 @pytest.mark.parametrize("kind", RATES)
 def test_equal_posteriors_cost_nothing(kind):
-    loc = torch.randn((1, 4, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64).expand(3, -1, -1)
+    loc = torch.randn((1, 4, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64).expand(
+        3, -1, -1
+    )
     q, present = DiagNormal(loc, loc.exp()), torch.ones(3, 4, dtype=torch.bool)
-    rate = MixtureOfExperts(kind).rate(Separate()(q, present), q.rsample(torch.ones(1, 3, 4, 2)), present, {"alpha": 0.0})
+    rate = MixtureOfExperts(kind).rate(
+        Separate()(q, present), q.rsample(torch.ones(1, 3, 4, 2)), present, {"alpha": 0.0}
+    )
     assert rate.abs().max() < 1e-12
 
 

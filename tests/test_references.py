@@ -1,17 +1,17 @@
 """A naive restatement of every recipe's loss: one row at a time, loops over modalities, subsets and pairs.
 
-Written from the equations, with torch.distributions, and sharing nothing with the library but its networks. A new
-method needs an entry in REFERENCES.
+Written from the equations, with torch.distributions, and sharing nothing with the library but its networks.
+A new method needs an entry in REFERENCES.
 """
 
 from itertools import combinations
 from math import exp, log
 
 import pytest
-import toy
 import torch
 from torch.distributions import Bernoulli, Laplace, Normal, kl_divergence
 
+import toy
 from counterpoint.batch import Batch
 from counterpoint.methods import METHODS, method
 
@@ -56,7 +56,11 @@ class Row:
         """Weighted -log p(x_m | z) over the observed values."""
         name = NAMES[m]
         out, x = self.model[name].decoder(z[None])[0], self.batch.x[name][self.b]
-        p = {"a": lambda o: Normal(o, 1.0), "b": lambda o: Laplace(o, 0.75), "c": lambda o: Bernoulli(logits=o)}[name](out)
+        p = {
+            "a": lambda o: Normal(o, 1.0),
+            "b": lambda o: Laplace(o, 0.75),
+            "c": lambda o: Bernoulli(logits=o),
+        }[name](out)
         seen = toy.expand(self.batch.mask[name], self.batch.x[name])[self.b]
         total = 0.0
         for each, there in zip(p.log_prob(x).flatten(), seen.flatten(), strict=True):
@@ -118,7 +122,7 @@ def reference_poe(row, o, h):
 
 
 def mixture(row, o, h, subsets, prior):
-    """Experts over subsets, those observed whole sharing the weight; `prior` says who has the prior expert."""
+    """Experts over subsets, those observed whole sharing the weight; `prior(subset)`: with prior expert?"""
     held = [e for e, s in enumerate(subsets) if all(m in row.present for m in s)]
     experts = {e: product([row.q[m] for m in subsets[e]], prior(subsets[e])) for e in held}
     total = sum(h["beta"] * count(row, o) * rate(q) / len(held) for q in experts.values())
@@ -202,13 +206,19 @@ REFERENCES = {
 def test_every_method_has_a_reference():
     missing, extra = sorted(set(METHODS) - set(REFERENCES)), sorted(set(REFERENCES) - set(METHODS))
     assert not missing, (
-        f"no naive restatement for {', '.join(missing)}: write `reference_NAME(row, o, h)` in tests/test_references.py (the "
-        "loss of one row from the paper's equation; o: the method's options, h: beta and so on) and list it in REFERENCES."
+        f"no naive restatement for {', '.join(missing)}: write `reference_NAME(row, o, h)` here "
+        "(the loss of one row from the paper's equation; o: the method's options, h: beta and so on) and list "
+        "it in REFERENCES of tests/test_references.py."
     )
     assert not extra, f"references of methods that METHODS does not have: {', '.join(extra)}"
 
 
-CASES = [(v, step) for v in toy.variants() for step in (0, 40_000) if not step or method(*v).at(step) != method(*v).at(0)]
+CASES = [
+    (v, step)
+    for v in toy.variants()
+    for step in (0, 40_000)
+    if not step or method(*v).at(step) != method(*v).at(0)
+]
 
 
 @pytest.mark.parametrize(("variant", "step"), CASES, ids=[f"{toy.label(v)}-at-{step}" for v, step in CASES])

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from test_estimator import ROWS, mixed, small, tables
 
 import counterpoint as cp
 from counterpoint import atomic, runs
 from counterpoint.schedules import Schedule
 from counterpoint.training.population import Population
+from test_estimator import ROWS, mixed, small, tables
 
 LAID = {*runs.FILES, runs.MANIFEST}
 
@@ -57,8 +57,13 @@ def test_a_loaded_run_answers_bit_for_bit(method, tmp_path):
 def test_every_likelihood_and_text_survive(tmp_path):
     x = mixed()
     rng = np.random.default_rng(5)
-    x["learned"], x["photo"] = rng.normal(size=(ROWS, 2)), rng.integers(0, 256, (ROWS, 1, 8, 8), dtype=np.uint8)
-    m = small(likelihood={"learned": "laplace_learned", "real": "normal_learned"}, width=4).fit(x, run=tmp_path / "a")
+    x["learned"], x["photo"] = (
+        rng.normal(size=(ROWS, 2)),
+        rng.integers(0, 256, (ROWS, 1, 8, 8), dtype=np.uint8),
+    )
+    m = small(likelihood={"learned": "laplace_learned", "real": "normal_learned"}, width=4).fit(
+        x, run=tmp_path / "a"
+    )
     same_answers(m, cp.load(tmp_path / "a"), x)
     assert cp.load(tmp_path / "a").preparation_.to_dict() == m.preparation_.to_dict()
 
@@ -102,7 +107,9 @@ def test_nothing_is_written_outside_the_run(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
     small().fit(tables(), run="deep/in/here", checkpoint_seconds=0)
     cp.load("deep/in/here").embed(tables())
-    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == {f"deep/in/here/{n}" for n in LAID}
+    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == {
+        f"deep/in/here/{n}" for n in LAID
+    }
 
 
 def test_no_pickle_in_and_out(run, monkeypatch):
@@ -160,7 +167,11 @@ def test_metrics_have_a_row_an_epoch_and_every_term(run):
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     terms = {"total", "distortion/rna", "distortion/protein", "rate/rna", "rate/protein"}
-    assert {f"{part}/{t}" for part in ("train", "validation") for t in terms} | {"beta", "alpha", "seconds"} <= set(rows[0])
+    assert {f"{part}/{t}" for part in ("train", "validation") for t in terms} | {
+        "beta",
+        "alpha",
+        "seconds",
+    } <= set(rows[0])
 
 
 def test_the_data_card_tells_what_was_read(run):
@@ -268,7 +279,9 @@ def test_a_killed_fit_goes_on_bit_for_bit(method, epochs, tmp_path, monkeypatch)
     with pytest.raises(cp.InputError, match="not a finished run"):
         cp.load(tmp_path / "a")
     resumed = small(method, **params).fit(tables(), run=tmp_path / "a", resume=True)
-    for (k, a), b in zip(whole.model_.state_dict().items(), resumed.model_.state_dict().values(), strict=True):
+    for (k, a), b in zip(
+        whole.model_.state_dict().items(), resumed.model_.state_dict().values(), strict=True
+    ):
         assert torch.equal(a, b), k
     plain = [{k: v for k, v in row.items() if k != "seconds"} for row in whole.history_]
     assert [{k: v for k, v in row.items() if k != "seconds"} for row in resumed.history_] == plain

@@ -38,9 +38,11 @@ def test_its_text_gives_it_back(s, step):
     assert schedule("beta", str(s)).at(step) == s.at(step)
 
 
-@pytest.mark.parametrize("given", ["wrong", "linear:0:1", "linear:0:1:x", "linear:0:1:0", "sine:0:1:10", -1, True, None, "nan"])
+@pytest.mark.parametrize(
+    "given", ["wrong", "linear:0:1", "linear:0:1:x", "linear:0:1:0", "sine:0:1:10", -1, True, None, "nan"]
+)
 def test_anything_else_is_refused(given):
-    with pytest.raises(InputError, match="beta|schedule"):
+    with pytest.raises(InputError, match=r"beta|schedule"):
         schedule("beta", given)
 
 

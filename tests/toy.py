@@ -29,7 +29,7 @@ OPTIONS = {
 }
 REFUSED = {("mvae", "prior_expert", "full")}  # sub-sampling has no full set to single out
 
-# Two sets of modalities, between them every likelihood: name -> (likelihood, event shape, mask by single values?)
+# Sets of modalities, between them every likelihood: name -> (likelihood, event shape, mask by single values?)
 KINDS = {
     "tables": {
         "a": ("normal", (3,), False),
@@ -67,7 +67,10 @@ def variants() -> list[tuple[str, dict]]:
         if "alpha" in takes and "rate" in takes:
             found += [(name, {"rate": r, "alpha": 0.3}) for r in OPTIONS["rate"]]
         if "draw" in takes and "prior_expert" in takes:
-            found += [(name, {"draw": d, "prior_expert": "full", "kl_count": "per_modality"}) for d in OPTIONS["draw"]]
+            found += [
+                (name, {"draw": d, "prior_expert": "full", "kl_count": "per_modality"})
+                for d in OPTIONS["draw"]
+            ]
         if "draw" in takes and "draws" in takes:
             found += [(name, {"draw": d, "draws": 2, "beta": 0.5}) for d in OPTIONS["draw"]]
         found += [(name, {"preset": p, **({"beta": 0.5} if "beta" in takes else {})}) for p in presets(name)]
@@ -80,7 +83,9 @@ def label(variant: tuple[str, dict]) -> str:
     return "-".join([name, *(f"{k}={v}" for k, v in options.items())])
 
 
-def model(method: Method, kinds: dict | str = "tables", *, latent: int = D, seed: int = 0, dtype=DTYPE) -> MultimodalVAE:
+def model(
+    method: Method, kinds: dict | str = "tables", *, latent: int = D, seed: int = 0, dtype=DTYPE
+) -> MultimodalVAE:
     """Two-layer networks with random weights for modalities as in `KINDS`."""
     kinds = KINDS[kinds] if isinstance(kinds, str) else kinds
     parts = {}
@@ -89,7 +94,9 @@ def model(method: Method, kinds: dict | str = "tables", *, latent: int = D, seed
         inputs, outputs = (int(torch.Size(s).numel()) for s in (p.input_shape, p.output_shape))
         heads = method.posterior.heads * latent
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 5), nn.Tanh(), nn.Linear(5, heads))
-        decoder = nn.Sequential(nn.Linear(latent, 5), nn.Tanh(), nn.Linear(5, outputs), nn.Unflatten(1, p.output_shape))
+        decoder = nn.Sequential(
+            nn.Linear(latent, 5), nn.Tanh(), nn.Linear(5, outputs), nn.Unflatten(1, p.output_shape)
+        )
         parts[name] = Modality(encoder, decoder, p, weight=1.0 + 0.5 * i)
     made = MultimodalVAE(parts, method, latent).to(dtype)
     return randomise(made, seed)
@@ -115,8 +122,10 @@ def values(kind: str, shape: tuple[int, ...], rows: int, g: torch.Generator, dty
     return torch.randn((rows, *shape), generator=g, dtype=dtype)
 
 
-def batch(kinds: dict | str = "tables", rows: int = 9, *, seed: int = 1, missing: bool = True, dtype=DTYPE) -> Batch:
-    """Rows with holes: row 0 has all, row 1 nothing, the others lack some modalities and some single values."""
+def batch(
+    kinds: dict | str = "tables", rows: int = 9, *, seed: int = 1, missing: bool = True, dtype=DTYPE
+) -> Batch:
+    """Rows with holes: row 0 has all, row 1 nothing, the others lack modalities and single values."""
     kinds = KINDS[kinds] if isinstance(kinds, str) else kinds
     g = torch.Generator().manual_seed(seed)
     x, mask = {}, {}
@@ -151,8 +160,12 @@ def scribble(data: Batch, kinds: dict | str, seed: int = 7) -> Batch:
     for name, (kind, shape, _) in kinds.items():
         nonsense = values(kind, shape, data.rows, g, DTYPE)
         if kind != "categorical":
-            nonsense = (nonsense.abs() * 1e5 if kind in ("poisson", "negative_binomial") else nonsense * 1e5) + 1
-        x[name] = torch.where(expand(data.mask[name], data.x[name]), data.x[name], nonsense.to(data.x[name].dtype))
+            nonsense = (
+                nonsense.abs() * 1e5 if kind in ("poisson", "negative_binomial") else nonsense * 1e5
+            ) + 1
+        x[name] = torch.where(
+            expand(data.mask[name], data.x[name]), data.x[name], nonsense.to(data.x[name].dtype)
+        )
     return Batch(x, data.mask)
 
 
@@ -165,4 +178,6 @@ def gradients(m: MultimodalVAE, total: torch.Tensor) -> dict[str, torch.Tensor]:
     """d sum(total) / d parameter, by name; zeros where a parameter does not take part."""
     names, parameters = zip(*m.named_parameters(), strict=True)
     grads = torch.autograd.grad(total.sum(), parameters, allow_unused=True)
-    return {n: torch.zeros_like(p) if g is None else g for n, p, g in zip(names, parameters, grads, strict=True)}
+    return {
+        n: torch.zeros_like(p) if g is None else g for n, p, g in zip(names, parameters, grads, strict=True)
+    }

@@ -66,9 +66,7 @@ def stratified(rows: int, experts: int) -> list[int]:
     return [min(i // run, experts - 1) if run else i % experts for i in range(rows)]
 
 
-def product(
-    q: DiagNormal, members: Bool[Tensor, "E M B"], prior: Float[Tensor, "E #B"]
-) -> DiagNormal:
+def product(q: DiagNormal, members: Bool[Tensor, "E M B"], prior: Float[Tensor, "E #B"]) -> DiagNormal:
     """Return the normalised product of the member posteriors, and of N(0, I) where `prior` is 1.
 
     Precision sum_m 1/s_m^2 (+1), mean the precision-weighted one. An expert without members is N(0, I).
@@ -194,7 +192,11 @@ class Product:
         return 1
 
     def __call__(self, q: DiagNormal, present: Bool[Tensor, "M B"]) -> Posterior:
-        prior = present.all(0) if self.prior_expert == "full" else present.new_tensor([self.prior_expert == "all"])
+        prior = (
+            present.all(0)
+            if self.prior_expert == "full"
+            else present.new_tensor([self.prior_expert == "all"])
+        )
         expert = product(q, present[None], prior.to(q.loc.dtype)[None])
         return _shared(expert, torch.ones_like(q.loc[:1, :, 0]), present)
 

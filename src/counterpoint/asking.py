@@ -65,7 +65,9 @@ class Questions:
 
     def _fitted_model(self) -> MultimodalVAE:
         if not hasattr(self, "model_"):
-            raise InputError("this Counterpoint is not fitted; call fit(data) first, or counterpoint.load(run).")
+            raise InputError(
+                "this Counterpoint is not fitted; call fit(data) first, or counterpoint.load(run)."
+            )
         return self.model_
 
     def _batch(self, X: Any, mask: Mask = None, given: Sequence[str] | None = None) -> Batch:
@@ -130,13 +132,17 @@ class Questions:
     ) -> np.ndarray:
         """Return the mean of `target` given only `source`, (N, *event) in the data's units."""
         choose("target", target, self.modalities_)
-        names = inference.check_names((source,) if isinstance(source, str) else source, self.modalities_, "source")
+        names = inference.check_names(
+            (source,) if isinstance(source, str) else source, self.modalities_, "source"
+        )
         return self._decoded(self._batch(X, mask, names), target, draws, how, seed)
 
     def _decoded(self, batch: Batch, target: str, draws: int, how: str, seed: int | None) -> np.ndarray:
         whole("draws", draws, least=0)
         noise = self._noise(f"decode/{target}", seed)
-        mean = inference.reconstruct(self._fitted_model(), batch, target, draws=draws, generator=noise, how=how)
+        mean = inference.reconstruct(
+            self._fitted_model(), batch, target, draws=draws, generator=noise, how=how
+        )
         return self._units(target, mean)
 
     def _units(self, name: str, mean: torch.Tensor) -> np.ndarray:
@@ -174,16 +180,22 @@ class Questions:
         self, data: MultimodalData, batch: Batch, name: str, draws: int, how: str, seed: int | None
     ) -> Imputation:
         noise = self._noise(f"impute/{name}", seed)
-        mean, spread, drawn = inference.impute(self._fitted_model(), batch, name, draws=draws, generator=noise, how=how)
+        mean, spread, drawn = inference.impute(
+            self._fitted_model(), batch, name, draws=draws, generator=noise, how=how
+        )
         one = self.preparation_[name]
         scale = self.preparation_.inverse_scale(name, spread.double().cpu().numpy())
         filled = self._units(name, mean if one.n_categories is None else mean.argmax(-1))
-        if name in data.x:  # the data's own values, not what standardising and back makes of them; codes as they were fitted
+        if (
+            name in data.x
+        ):  # the data's own values, not what standardising and back makes of them; codes as they were fitted
             x = data.x[name] if one.n_categories is None else batch.x[name].cpu().numpy()
             filled = np.where(expand(data.mask[name], x.shape), x, filled)
         return Imputation(filled, self._units(name, mean), scale, self._units(name, drawn))
 
-    def score_terms(self, X: Any, *, seed: int | None = None, mask: Mask = None) -> dict[str, dict[str, float]]:
+    def score_terms(
+        self, X: Any, *, seed: int | None = None, mask: Mask = None
+    ) -> dict[str, dict[str, float]]:
         """Return reconstruction and rate per modality, in nats per row of the standardised data, averaged over the rows that have it.
 
         For every modality: `given_all` and `given_itself`, -E log p(x | z) with z from all that the row has and from the modality alone, and its
@@ -194,11 +206,15 @@ class Questions:
         for m, name in enumerate(model.names):
             there = batch.present[m]
             if not there.any():
-                raise InputError(f"no row has {name!r}, so it cannot be scored; give rows that do, or leave it out of the data.")
+                raise InputError(
+                    f"no row has {name!r}, so it cannot be scored; give rows that do, or leave it out of the data."
+                )
             values = {}
             for key, given in (("given_all", batch), ("given_itself", batch.given((name,)))):
                 noise = self._noise(f"score/{key}/{name}", seed)
-                values[key] = inference.distortion(model, given, name, batch, generator=noise)[there].mean().item()
+                values[key] = (
+                    inference.distortion(model, given, name, batch, generator=noise)[there].mean().item()
+                )
             out[name] = values
         rates = inference.rates(model, batch, generator=self._noise("score/rate", seed))
         for name, rate in rates.items():

@@ -12,7 +12,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from counterpoint.aggregation import Average, Product, Separate
 from counterpoint.data import Preparation
 from counterpoint.distributions import DiagNormal, Point
-from counterpoint.errors import InputError, choose, number
+from counterpoint.errors import InputError, choose, number, whole
 from counterpoint.likelihoods import Likelihood, likelihood
 from counterpoint.model import Method, Modality, MultimodalVAE
 from counterpoint.nn import networks
@@ -51,6 +51,7 @@ def assemble(
     """
     names = preparation.names
     _check_family(method)
+    latent_dim = whole("latent_dim", latent_dim)  # numpy's whole numbers too
     if weights is not None and not isinstance(weights, Mapping):
         raise InputError(f"weights is {weights!r}; give a dict, modality -> factor above 0.")
     for what, given in (("network", network), ("weights", weights)):
@@ -66,7 +67,9 @@ def assemble(
             draw = generator(seed, "init", name)
             size = {"heads": heads, "hidden": hidden, "width": width}
             try:
-                encoder, decoder = networks(kind, p.input_shape, p.output_shape, latent_dim, generator=draw, **size)
+                encoder, decoder = networks(
+                    kind, p.input_shape, p.output_shape, latent_dim, generator=draw, **size
+                )
             except InputError as error:
                 raise InputError(f"network of modality {name!r}: {error}") from error
         else:
@@ -80,23 +83,41 @@ def _check_family(method: Method) -> None:
     """Refuse posteriors that the method has no formula for."""
     family, prior = method.posterior, type(method.prior).__name__
     part = type(method.aggregation).__name__
-    if family is Point and not (isinstance(method.prior, NoPrior) and isinstance(method.aggregation, Separate)):
-        raise InputError(f"{method.name} has Point posteriors under {part} and {prior}, which need a density; take normal ones.")
+    if family is Point and not (
+        isinstance(method.prior, NoPrior) and isinstance(method.aggregation, Separate)
+    ):
+        raise InputError(
+            f"{method.name} has Point posteriors under {part} and {prior}, which need a density; take normal "
+            "ones."
+        )
     if isinstance(method.aggregation, (Average, Product)) and family is not DiagNormal:
-        raise InputError(f"{method.name} has {family.__name__} posteriors under {part}, which needs normal ones; take DiagNormal.")
+        raise InputError(
+            f"{method.name} has {family.__name__} posteriors under {part}, which needs normal ones; take "
+            "DiagNormal."
+        )
 
 
-def _own_networks(name: str, pair: Any, p: Likelihood, latent_dim: int, heads: int) -> tuple[nn.Module, nn.Module]:
+def _own_networks(
+    name: str, pair: Any, p: Likelihood, latent_dim: int, heads: int
+) -> tuple[nn.Module, nn.Module]:
     """Try a user's modules on one dry batch."""
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(n, nn.Module) for n in pair):
-        raise InputError(f"network of {name!r} is {type(pair).__name__}; give a kind or a pair (encoder, decoder) of modules.")
+    if (
+        not isinstance(pair, (tuple, list))
+        or len(pair) != 2
+        or not all(isinstance(n, nn.Module) for n in pair)
+    ):
+        raise InputError(
+            f"network of {name!r} is {type(pair).__name__}; give a kind or a pair (encoder, decoder) of modules."
+        )
     encoder, decoder = pair
     for layer in (*encoder.modules(), *decoder.modules()):
-        mixes = isinstance(layer, _BatchNorm) or (isinstance(layer, _InstanceNorm) and layer.track_running_stats)
+        mixes = isinstance(layer, _BatchNorm) or (
+            isinstance(layer, _InstanceNorm) and layer.track_running_stats
+        )
         if mixes or (isinstance(layer, _DropoutNd) and layer.p > 0):
             raise InputError(
-                f"the network of {name!r} has a {type(layer).__name__}, which keeps state, mixes rows or draws by itself; seed and data "
-                "alone must decide. Use a stateless layer, such as LayerNorm."
+                f"the network of {name!r} has a {type(layer).__name__}, which keeps state, mixes rows or draws "
+                "by itself; seed and data alone must decide. Use a stateless layer, such as LayerNorm."
             )
     trials = (
         ("encoder", encoder, torch.zeros(2, *p.input_shape), (2, heads * latent_dim)),
@@ -107,7 +128,11 @@ def _own_networks(name: str, pair: Any, p: Likelihood, latent_dim: int, heads: i
             with torch.no_grad():
                 shape = tuple(module(read).shape)
         except (RuntimeError, ValueError, TypeError) as error:
-            raise InputError(f"the {what} of {name!r} fails on a batch of shape {tuple(read.shape)}: {error}") from error
+            raise InputError(
+                f"the {what} of {name!r} fails on a batch of shape {tuple(read.shape)}: {error}"
+            ) from error
         if shape != wanted:
-            raise InputError(f"the {what} of {name!r} gives {shape} for {tuple(read.shape)}; it must give {wanted}.")
+            raise InputError(
+                f"the {what} of {name!r} gives {shape} for {tuple(read.shape)}; it must give {wanted}."
+            )
     return encoder, decoder

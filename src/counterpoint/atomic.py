@@ -25,7 +25,9 @@ def write(path: str | Path, content: bytes | str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose a folder that can be written to.") from error
+        raise InputError(
+            f"cannot write {path}: {error.strerror}; choose a folder that can be written to."
+        ) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -52,4 +52,3 @@ class Batch:
 
 def _any(mask: Tensor) -> Tensor:
     return mask if mask.dim() == 1 else mask.flatten(1).any(1)
-

@@ -47,7 +47,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"counterpoint {verb}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; a fit with --run goes on from its last checkpoint with --resume true", file=sys.stderr)
+        print(
+            "\nstopped; a fit with --run goes on from its last checkpoint with --resume true", file=sys.stderr
+        )
         return 130
     return 0
 

@@ -42,7 +42,9 @@ def inspect(data: str, modalities: str | None = None, labels: str | None = None)
         cells.append([name, rows, shape, kind.looks_like, kind.likelihood])
     show_table(cells)
     patterns = [f"{'+'.join(p) or 'nothing'} {n}" for p, n in found.patterns().items()]
-    print(f"patterns   {' · '.join(patterns[:6])}{' · ...' if len(patterns) > 6 else ''}   No row is dropped.")
+    print(
+        f"patterns   {' · '.join(patterns[:6])}{' · ...' if len(patterns) > 6 else ''}   No row is dropped."
+    )
     if found.labels:
         print(f"labels, not modelled: {', '.join(found.labels)}")
     _next(f"counterpoint fit {data}{f' --modalities {modalities}' if modalities else ''}")
@@ -98,7 +100,9 @@ def fit(
     _next(f"counterpoint evaluate {folder} {data}" if found.labels else f"counterpoint embed {folder} {data}")
 
 
-def embed(run: str, data: str, given: str | None = None, out: str = "embedding.npz", how: str = "mixture") -> None:
+def embed(
+    run: str, data: str, given: str | None = None, out: str = "embedding.npz", how: str = "mixture"
+) -> None:
     """Write the latents of rows: the joint one, and each modality's own (NaN where it is absent).
 
     Args:
@@ -117,7 +121,13 @@ def embed(run: str, data: str, given: str | None = None, out: str = "embedding.n
 
 
 def translate(
-    run: str, data: str, source: str, target: str, out: str = "translation.npz", draws: int = 0, how: str = "mixture"
+    run: str,
+    data: str,
+    source: str,
+    target: str,
+    out: str = "translation.npz",
+    draws: int = 0,
+    how: str = "mixture",
 ) -> None:
     """Write one modality as it follows from others.
 
@@ -138,7 +148,12 @@ def translate(
 
 
 def impute(
-    run: str, data: str, to: str | None = None, out: str = "imputed.npz", draws: int = 32, how: str = "mixture"
+    run: str,
+    data: str,
+    to: str | None = None,
+    out: str = "imputed.npz",
+    draws: int = 32,
+    how: str = "mixture",
 ) -> None:
     """Write what is missing: filled table, mean and standard deviation.
 
@@ -152,17 +167,26 @@ def impute(
     """
     estimator, found = _asked(run, data)
     made = estimator.impute(found, _names(to), draws=draws, how=how)
-    parts = {f"{k}/{part}": getattr(v, part) for k, v in made.items() for part in ("filled", "mean", "spread")}
+    parts = {
+        f"{k}/{part}": getattr(v, part) for k, v in made.items() for part in ("filled", "mean", "spread")
+    }
     _write_npz(out, parts)
     for name in made:
         holes = ~found.mask[name] if name in found.mask else "all"
-        print(f"{name}: {holes if isinstance(holes, str) else int(holes.sum())} missing {_unit(found, name)} imputed")
+        print(
+            f"{name}: {holes if isinstance(holes, str) else int(holes.sum())} missing {_unit(found, name)} imputed"
+        )
     print(f"wrote {out}")
     _next(f"counterpoint embed {run} {data}")
 
 
 def evaluate(
-    run: str, data: str, test_data: str | None = None, label: str | None = None, labels: str | None = None, seed: int = 0
+    run: str,
+    data: str,
+    test_data: str | None = None,
+    label: str | None = None,
+    labels: str | None = None,
+    seed: int = 0,
 ) -> None:
     """Probes, coherence, reconstruction and rate of a run, on rows it was not trained on.
 
@@ -190,10 +214,24 @@ def evaluate(
         label = label or split["label"]
         train, test = hold_out(found, split["test"], split["label"], split["seed"])
     else:
-        raise InputError(f"{run} was trained on all rows; fit with --test N, or give rows of their own with --test_data PATH.")
+        raise InputError(
+            f"{run} was trained on all rows; fit with --test N, or give rows of their own with --test_data PATH."
+        )
     result = evaluated(estimator, task(train, test, label, seed=seed), seed=seed)
     runs.add_scores(run, {**result.to_dict(), **({"split": split} if split else {})})
-    cells = [["modality", "probe", "raw", "chance", "to others", "from others", "given all", "given itself", "rate"]]
+    cells = [
+        [
+            "modality",
+            "probe",
+            "raw",
+            "chance",
+            "to others",
+            "from others",
+            "given all",
+            "given itself",
+            "rate",
+        ]
+    ]
     names, matrix = result.coherence.names, result.coherence.matrix
     for m, name in enumerate(names):
         p, t = result.probe[name], result.terms[name]
@@ -203,8 +241,12 @@ def evaluate(
         cells.append([name, *(f"{v:.3f}" for v in shown), *("-" if v != v else f"{v:.1f}" for v in costs)])
     show_table(cells)
     s = result.summary
-    print(f"mean accuracy {s['accuracy']:.3f} (raw {s['raw']:.3f}, chance {s['chance']:.3f}) · coherence {s['coherence']:.3f} off the diagonal")
-    print(f"reconstruction {s['reconstruction']:.1f} · rate {s['rate']:.1f} nats a row · wrote {run}/scores.json")
+    print(
+        f"mean accuracy {s['accuracy']:.3f} (raw {s['raw']:.3f}, chance {s['chance']:.3f}) · coherence {s['coherence']:.3f} off the diagonal"
+    )
+    print(
+        f"reconstruction {s['reconstruction']:.1f} · rate {s['rate']:.1f} nats a row · wrote {run}/scores.json"
+    )
     _next(f"counterpoint compare {data} --label {label or 'LABEL'}")
 
 
@@ -261,9 +303,15 @@ def compare(
         **given,
     )
     show_table(result.cells())
-    print(f"{len(result.task.train)} training rows, {len(result.task.test)} test rows, {len(result.seeds)} seeds: mean ± sd over seeds.")
-    print("accuracy: linear probe on each modality's own latent · coherence: translations under an oracle trained on real rows")
-    print("reconstruction, rate: nats a row; `raw features` shows under coherence the oracles' own accuracy on real rows")
+    print(
+        f"{len(result.task.train)} training rows, {len(result.task.test)} test rows, {len(result.seeds)} seeds: mean ± sd over seeds."
+    )
+    print(
+        "accuracy: linear probe on each modality's own latent · coherence: translations under an oracle trained on real rows"
+    )
+    print(
+        "reconstruction, rate: nats a row; `raw features` shows under coherence the oracles' own accuracy on real rows"
+    )
     _next(f"counterpoint fit {data} --method mmvm --test {test}")
 
 

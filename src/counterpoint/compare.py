@@ -52,7 +52,9 @@ class Comparison:
     @property
     def rows(self) -> list[Row]:
         """One row a method with mean and spread over seeds, then the raw features and chance."""
-        scores: dict[str, list[dict[str, float]]] = {k: [e.summary for e in v] for k, v in self.evaluations.items()}
+        scores: dict[str, list[dict[str, float]]] = {
+            k: [e.summary for e in v] for k, v in self.evaluations.items()
+        }
         first = next(iter(self.evaluations.values()))[0]
         oracle = float(np.nanmean([o.accuracy for o in self.task.oracles.values()]))
         scores["raw features"] = [{"accuracy": first.summary["raw"], "coherence": oracle}]
@@ -77,7 +79,9 @@ class Comparison:
         }
 
 
-def hold_out(data: MultimodalData, test: int | float, label: str, seed: int = 0) -> tuple[MultimodalData, MultimodalData]:
+def hold_out(
+    data: MultimodalData, test: int | float, label: str, seed: int = 0
+) -> tuple[MultimodalData, MultimodalData]:
     """Split rows into training and test rows, stratified by a label.
 
     Args:
@@ -90,12 +94,20 @@ def hold_out(data: MultimodalData, test: int | float, label: str, seed: int = 0)
         InputError: If that leaves no training or no test row.
     """
     share = isinstance(test, float) and not test.is_integer()
-    count = (round(len(data) * test) if 0 < test < 1 else -1) if share else whole("test", int(test) if isinstance(test, float) else test)
+    count = (
+        (round(len(data) * test) if 0 < test < 1 else -1)
+        if share
+        else whole("test", int(test) if isinstance(test, float) else test)
+    )
     if not 0 < count < len(data):
-        raise InputError(f"test is {test} of {len(data)} rows; give a number of rows below that, or a share between 0 and 1.")
+        raise InputError(
+            f"test is {test} of {len(data)} rows; give a number of rows below that, or a share between 0 and 1."
+        )
     y = checks.labels(f"label {label!r}", data.labels[choose("label", label, data.labels)])
     if count < len(checks.classes(f"label {label!r}", y)):
-        raise InputError(f"test is {test}, which makes {count} rows for the {len(np.unique(y))} classes of {label!r}; give one row a class.")
+        raise InputError(
+            f"test is {test}, which makes {count} rows for the {len(np.unique(y))} classes of {label!r}; give one row a class."
+        )
     held = np.zeros(len(data), dtype=bool)
     held[stratified(y, count, seed)] = True
     return data[~held], data[held]
@@ -150,11 +162,17 @@ def compare(
     for name in options or {}:
         choose("options: method", name, methods)
     chosen = _seeds(seeds)
+    if whole("workers", workers) > 1 and out is None:
+        raise InputError(
+            f"workers is {workers} without a folder for their runs; give out=FOLDER, or workers=1."
+        )
     source = read(data)
     for name in methods:  # refuse what cannot be, before anything is trained
         estimator_for(name, 0, options, params)._options(len(source))
     key = label_of(source, label)
-    train, held = (source, read(test_data)) if test_data is not None else hold_out(source, test, key, split_seed)
+    train, held = (
+        (source, read(test_data)) if test_data is not None else hold_out(source, test, key, split_seed)
+    )
     on = task(train, held, key, seed=split_seed, probe_size=probe_size)
     wanted = [(name, seed) for name in methods for seed in chosen]
     if workers > 1:
@@ -198,7 +216,9 @@ def estimator_for(
     for key in params:
         choose("argument", key, allowed)
         if key in ("method", "seed"):
-            raise InputError(f"{key!r} came as an argument for all; give {key}s=... instead: here it differs from fit to fit.")
+            raise InputError(
+                f"{key!r} came as an argument for all; give {key}s=... instead: here it differs from fit to fit."
+            )
     return Counterpoint(**{**params, "method": name, "seed": seed, "options": (options or {}).get(name)})
 
 
@@ -206,13 +226,17 @@ def _folder(out: str | Path, name: str, seed: int) -> Path:
     return Path(out) / f"{name}-{seed}"
 
 
-def _fitted(estimator: Counterpoint, train: MultimodalData, out: str | Path | None) -> tuple[Counterpoint, float]:
+def _fitted(
+    estimator: Counterpoint, train: MultimodalData, out: str | Path | None
+) -> tuple[Counterpoint, float]:
     """Fit, or load the finished run of the same configuration; return the training seconds too."""
     if out is None:
         estimator.fit(train)
     else:
         folder = _folder(out, estimator.method, estimator.seed)
-        same = (folder / "config.yaml").exists() and (folder / "config.yaml").read_text() == runs.config_text(estimator)
+        same = (folder / "config.yaml").exists() and (folder / "config.yaml").read_text() == runs.config_text(
+            estimator
+        )
         if same and (folder / runs.MANIFEST).exists():
             loaded = runs.load(folder)
             if loaded.data_summary_["fingerprint"] == estimator.fingerprint(train):
@@ -223,7 +247,7 @@ def _fitted(estimator: Counterpoint, train: MultimodalData, out: str | Path | No
 
 
 class _Callable(ModuleType):
-    """This module, called: `counterpoint.compare` names module and function, and importing the module hides the function."""
+    """This module, called: importing it hides the function of the same name in the package."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Comparison:
         return compare(*args, **kwargs)

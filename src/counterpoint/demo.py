@@ -19,7 +19,9 @@ SHOWN = 8  # pictures in a row of the grid
 POINTS = 300  # rows of the embedding
 
 
-def run(out: str | Path = "demo-run", *, seed: int = 0, epochs: int = 12, rows: int = 3000, workers: int = 2) -> Path:
+def run(
+    out: str | Path = "demo-run", *, seed: int = 0, epochs: int = 12, rows: int = 3000, workers: int = 2
+) -> Path:
     """Make the data, compare the methods, print the table, write the page; return its path.
 
     Args:
@@ -67,7 +69,9 @@ def run(out: str | Path = "demo-run", *, seed: int = 0, epochs: int = 12, rows: 
         notes=[_reading(found), *sets.credits],
     )
     show_table(found.cells())
-    print(f"{rows} training rows, {len(test)} test rows, seed {seed}; took {time.perf_counter() - started:.0f} s")
+    print(
+        f"{rows} training rows, {len(test)} test rows, seed {seed}; took {time.perf_counter() - started:.0f} s"
+    )
     print(f"page:  {page}")
     print(f"next:  counterpoint inspect YOUR.npz        counterpoint evaluate {out}/runs/mmvm-{seed} ...")
     return page

@@ -248,9 +248,7 @@ def kl_standard(q: DiagNormal | DiagLaplace) -> Tensor:
     return kl(q, standard(q))
 
 
-def pairwise_kl(
-    q: DiagNormal | DiagLaplace | Point, weight: Float[Tensor, "E B"]
-) -> Float[Tensor, "E B"]:
+def pairwise_kl(q: DiagNormal | DiagLaplace | Point, weight: Float[Tensor, "E B"]) -> Float[Tensor, "E B"]:
     """Return sum_n w_n KL(q_m || q_n) for every component m, in nats.
 
     For normals this costs O(M), not O(M^2): with c the weighted mean of the locations, every KL is a

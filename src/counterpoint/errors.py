@@ -65,7 +65,9 @@ def whole(what: str, given: object, least: int = 1) -> int:
     return int(given)  # type: ignore[call-overload]
 
 
-def number(what: str, given: object, least: float = 0.0, most: float = float("inf"), open_: bool = False) -> float:
+def number(
+    what: str, given: object, least: float = 0.0, most: float = float("inf"), open_: bool = False
+) -> float:
     """Return `given` as a finite number within [least, most]; `open_` shuts out `least` itself.
 
     Example:
@@ -79,7 +81,12 @@ def number(what: str, given: object, least: float = 0.0, most: float = float("in
         value = float(given)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         value = float("nan")
-    fine = value == value and abs(value) != float("inf") and least <= value <= most and not (open_ and value == least)
+    fine = (
+        value == value
+        and abs(value) != float("inf")
+        and least <= value <= most
+        and not (open_ and value == least)
+    )
     if not fine or isinstance(given, (bool, str)):
         low = f"above {least:g}" if open_ else f"of at least {least:g}"
         high = "" if most == float("inf") else f" and at most {most:g}"

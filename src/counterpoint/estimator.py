@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from counterpoint import atomic, runs
@@ -206,17 +205,27 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
                 raise InputError(f"batch_size is {size!r}; give a whole number of at least 1, or 'auto'.")
             size = min(256, max(16, 2 ** int(np.log2(max(rows, 8) / 8))))
         return TrainOptions(
-            self.epochs, size, self.learning_rate, self.clip, self.validation, self.patience, self.precision  # type: ignore[arg-type]
+            self.epochs,
+            size,
+            self.learning_rate,
+            self.clip,
+            self.validation,
+            self.patience,
+            self.precision,  # type: ignore[arg-type]
         )
 
     def _hidden(self) -> tuple[int, ...]:
         if isinstance(self.hidden, (str, int)) or not hasattr(self.hidden, "__iter__"):
-            raise InputError(f"hidden is {self.hidden!r}; give the units of every hidden layer, such as (256,) or (256, 128).")
+            raise InputError(
+                f"hidden is {self.hidden!r}; give the units of every hidden layer, such as (256,) or (256, 128)."
+            )
         return tuple(self.hidden)
 
     def _method(self) -> Any:
         if self.options is not None and not isinstance(self.options, Mapping):
-            raise InputError(f"options is {self.options!r}; give a dict, option -> value, such as {{'rate': 'mixture'}}.")
+            raise InputError(
+                f"options is {self.options!r}; give a dict, option -> value, such as {{'rate': 'mixture'}}."
+            )
         options = dict(self.options or {})
         if "beta" in options:
             raise InputError("options holds 'beta'; give it as beta=... itself.")

@@ -93,7 +93,9 @@ def _mean(values: list[float]) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
-def task(train: Any, test: Any, label: str | None = None, *, seed: int = 0, probe_size: int | None = None) -> Task:
+def task(
+    train: Any, test: Any, label: str | None = None, *, seed: int = 0, probe_size: int | None = None
+) -> Task:
     """Prepare a task: labels, probes on raw features, oracles trained on real data.
 
     Args:
@@ -109,7 +111,9 @@ def task(train: Any, test: Any, label: str | None = None, *, seed: int = 0, prob
     train, test = read(train), read(test)
     key = label_of(train, label)
     if key not in test.labels:
-        raise InputError(f"the test rows have no label {key!r}; they have {', '.join(test.labels) or 'none'}.")
+        raise InputError(
+            f"the test rows have no label {key!r}; they have {', '.join(test.labels) or 'none'}."
+        )
     train_y = checks.labels(f"label {key!r} of the training rows", train.labels[key])
     test_y = checks.labels(f"label {key!r} of the test rows", test.labels[key])
     checks.classes(f"label {key!r} of the training rows", train_y)
@@ -130,10 +134,14 @@ def label_of(data: MultimodalData, label: str | None) -> str:
         InputError: If the data have none, or several and none was named.
     """
     if not data.labels:
-        raise InputError("the data have no labels; pass labels={'name': array}, or keep a 1-D array beside the modalities.")
+        raise InputError(
+            "the data have no labels; pass labels={'name': array}, or keep a 1-D array beside the modalities."
+        )
     if label is None:
         if len(data.labels) > 1:
-            raise InputError(f"the data have several labels ({', '.join(data.labels)}); say which with label=NAME.")
+            raise InputError(
+                f"the data have several labels ({', '.join(data.labels)}); say which with label=NAME."
+            )
         return next(iter(data.labels))
     return choose("label", label, data.labels)
 

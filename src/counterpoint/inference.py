@@ -54,7 +54,9 @@ def joint(model: MultimodalVAE, batch: Batch, how: str = "mixture") -> Posterior
         return model.method.aggregation(q, present)
     if how == "product":
         if not isinstance(q, DiagNormal):
-            raise InputError(f"how='product' needs normal posteriors, and those of {model.method.name} are not; use 'mixture'.")
+            raise InputError(
+                f"how='product' needs normal posteriors, and those of {model.method.name} are not; use 'mixture'."
+            )
         return Product()(q, present)
     return model.method.aggregation(q, present)
 
@@ -92,7 +94,12 @@ def draw(posterior: Posterior, draws: int, generator: torch.Generator) -> torch.
 
 
 def latents(
-    model: MultimodalVAE, batch: Batch, target: str, draws: int, generator: torch.Generator, how: str = "mixture"
+    model: MultimodalVAE,
+    batch: Batch,
+    target: str,
+    draws: int,
+    generator: torch.Generator,
+    how: str = "mixture",
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return latents from which `target` is reconstructed, (K, N, D), with their weights (K, N).
 
@@ -180,7 +187,13 @@ def reconstruct(
 
 
 def impute(
-    model: MultimodalVAE, batch: Batch, target: str, *, draws: int, generator: torch.Generator, how: str = "mixture"
+    model: MultimodalVAE,
+    batch: Batch,
+    target: str,
+    *,
+    draws: int,
+    generator: torch.Generator,
+    how: str = "mixture",
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return mean (N, *event), standard deviation (N, *event) and predictive draws (K, N, *event) of a modality.
 
@@ -230,7 +243,9 @@ def distortion(
     return torch.cat(values)
 
 
-def rates(model: MultimodalVAE, batch: Batch, *, generator: torch.Generator, step: int = 0) -> dict[str, torch.Tensor]:
+def rates(
+    model: MultimodalVAE, batch: Batch, *, generator: torch.Generator, step: int = 0
+) -> dict[str, torch.Tensor]:
     """Return the training rate of every row in nats, name -> (N,): one a modality, or one for the joint latent."""
     parts: list[dict[str, torch.Tensor]] = []
     with torch.no_grad():

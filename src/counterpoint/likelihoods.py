@@ -31,9 +31,12 @@ class Likelihood(nn.Module):
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
         if not shape:
-            raise InputError("the event shape is (), a bare number per row; give the data a last axis: (B, 1), shape (1,).")
+            raise InputError(
+                "the event shape is (), a bare number per row; give the data a last axis: (B, 1), shape (1,)."
+            )
         self.shape = tuple(whole("an event dimension", s) for s in shape)
         self.output_shape = self.input_shape = self.shape
+        self._event = tuple(range(-len(self.shape), 0))  # the last axes, which are summed
 
     def encode(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return what the encoder reads, (B, *input_shape); zero where a single value was not observed."""
@@ -63,7 +66,7 @@ class Likelihood(nn.Module):
         """Sum (..., B, *event) over the observed values of the event."""
         if mask.dim() > 1:
             each = torch.where(mask, each, 0.0)
-        each = each.flatten(-len(self.shape)).sum(-1)
+        each = each.sum(self._event)
         return each if mask.dim() > 1 else torch.where(mask, each, 0.0)
 
     def _count(self, mask: Tensor) -> Tensor:
@@ -100,7 +103,7 @@ class _LocationScale(Likelihood):
         """Sum factor * each - constant over the observed values, in the fewest operations."""
         if mask.dim() > 1:
             return self._sum(each, mask) * factor - constant * self._count(mask).to(each.dtype)
-        total = each.flatten(-len(self.shape)).sum(-1) * factor - constant * math.prod(self.shape)
+        total = each.sum(self._event) * factor - constant * math.prod(self.shape)
         return torch.where(mask, total, 0.0)
 
     def mean(self, output: Tensor, exposure: Tensor | None = None) -> Tensor:
@@ -130,7 +133,9 @@ class Normal(_LocationScale):
     def log_prob(self, output: Tensor, x: Tensor, mask: Tensor) -> Tensor:
         if self.learned:
             log_scale = self._log_scale()
-            return self._sum(-((x - output) * torch.exp(-log_scale)).square() / 2 - log_scale - _LOG_2PI / 2, mask)
+            return self._sum(
+                -((x - output) * torch.exp(-log_scale)).square() / 2 - log_scale - _LOG_2PI / 2, mask
+            )
         d = x - output
         return self._scaled_sum(d * d, -0.5 / self.fixed**2, math.log(self.fixed) + _LOG_2PI / 2, mask)
 
@@ -357,7 +362,9 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
 }
 
 
-def likelihood(name: str, shape: tuple[int, ...], *, classes: int | None = None, typical: float = 1.0) -> Likelihood:
+def likelihood(
+    name: str, shape: tuple[int, ...], *, classes: int | None = None, typical: float = 1.0
+) -> Likelihood:
     """Return a likelihood by its name.
 
     Args:

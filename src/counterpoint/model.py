@@ -94,7 +94,9 @@ class Modality(nn.Module):
         InputError: If the weight is not above 0.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, weight: float = 1.0) -> None:
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, weight: float = 1.0
+    ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
         self.weight = number("modality weight", weight, open_=True)
@@ -188,4 +190,3 @@ class MultimodalVAE(nn.Module):
         return self.method.objective(self, batch, noise, hyper)
 
     forward = loss
-

@@ -58,7 +58,7 @@ def save(estimator: "Counterpoint", run: str | Path, scores: Mapping[str, Any] |
         "training": estimator.data_summary_,
     }
     tensors = {k: v.detach().cpu().contiguous() for k, v in estimator.model_.state_dict().items()}
-    header = {"format": str(FORMAT), "card": _hash(_json(card["preparation"]))}
+    header = {"card": _hash(_json(card["preparation"]))}  # one entry: safetensors writes several in any order
     contents: dict[str, bytes] = {
         "config.yaml": config_text(estimator).encode(),
         "model.safetensors": to_bytes(tensors, metadata=header),
@@ -119,18 +119,24 @@ def load(
         estimator.network = {**kinds, **networks}
     if isinstance(estimator.network, Mapping) and _OWN in estimator.network.values():
         own = [k for k, v in estimator.network.items() if v == _OWN]
-        raise InputError(f"{folder} was trained with own modules for {', '.join(own)}; pass networks={{name: (encoder, decoder)}}.")
+        raise InputError(
+            f"{folder} was trained with own modules for {', '.join(own)}; pass networks={{name: (encoder, decoder)}}."
+        )
     estimator.device = device
     estimator.preparation_ = Preparation.from_dict(card["preparation"])
     model = estimator._model(estimator.preparation_)
     tensors, header = read_tensors(folder / "model.safetensors")
     if header.get("card") != _hash(_json(card["preparation"])):
-        raise InputError(f"the weights in {folder} were trained on other data than its data card describes; take both from one run.")
+        raise InputError(
+            f"the weights in {folder} were trained on other data than its data card describes; take both from one run."
+        )
     wanted = {k: tuple(v.shape) for k, v in model.state_dict().items()}
     found = {k: tuple(v.shape) for k, v in tensors.items()}
     if wanted != found:
         wrong = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))[0]
-        raise InputError(f"the weights in {folder} do not fit its configuration: {wrong} is {found.get(wrong)}, not {wanted.get(wrong)}.")
+        raise InputError(
+            f"the weights in {folder} do not fit its configuration: {wrong} is {found.get(wrong)}, not {wanted.get(wrong)}."
+        )
     dtype = next(iter(tensors.values())).dtype
     model.to(dtype).load_state_dict(tensors)
     estimator.model_ = model.to(device).eval()
@@ -143,7 +149,9 @@ def load(
 def _path(run: Any) -> Path:
     """Return the path of a run directory."""
     if not isinstance(run, (str, os.PathLike)) or not str(run):
-        raise InputError(f"run is {run!r} ({type(run).__name__}); give the path of a directory, such as 'runs/NAME'.")
+        raise InputError(
+            f"run is {run!r} ({type(run).__name__}); give the path of a directory, such as 'runs/NAME'."
+        )
     return Path(run)
 
 
@@ -156,10 +164,14 @@ def check_device(device: Any) -> None:
     kind, _, index = str(device).partition(":")
     choose("device", kind, ("cpu", "cuda"))
     if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device is {device!r}, and this machine has no CUDA device that torch can use; take 'cpu'.")
+        raise InputError(
+            f"device is {device!r}, and this machine has no CUDA device that torch can use; take 'cpu'."
+        )
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if index and not (index.isdecimal() and int(index) < count):
-        raise InputError(f"device is {device!r}, and this machine has {count} of that kind, counted from 0; take {kind!r}.")
+        raise InputError(
+            f"device is {device!r}, and this machine has {count} of that kind, counted from 0; take {kind!r}."
+        )
 
 
 def _card(path: Path) -> dict[str, Any]:
@@ -183,7 +195,9 @@ def verify(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist; give the directory of a run, such as runs/NAME.")
     if not (folder / MANIFEST).exists():
-        raise InputError(f"{folder} has no {MANIFEST}, so it is not a finished run; give another, or fit with resume=True.")
+        raise InputError(
+            f"{folder} has no {MANIFEST}, so it is not a finished run; give another, or fit with resume=True."
+        )
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         files = dict(manifest["files"])
@@ -191,7 +205,9 @@ def verify(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / MANIFEST} is damaged; restore the run, or fit again.") from error
     if known != FORMAT:
-        raise InputError(f"{folder} has format {known!r}; this version reads {FORMAT}. Use the version that wrote it.")
+        raise InputError(
+            f"{folder} has format {known!r}; this version reads {FORMAT}. Use the version that wrote it."
+        )
     for name in FILES:
         path = folder / name
         if not path.exists() or name not in files:
@@ -217,9 +233,13 @@ def check_folder(run: str | Path, overwrite: bool = False) -> Path:
     if folder.is_dir():
         there = {p.name for p in folder.iterdir()}
         if there and not there & {MANIFEST, "config.yaml"}:
-            raise InputError(f"run {str(folder)!r} holds other files ({sorted(there)[0]}, ...); give an empty or new directory.")
+            raise InputError(
+                f"run {str(folder)!r} holds other files ({sorted(there)[0]}, ...); give an empty or new directory."
+            )
         if MANIFEST in there and not overwrite:
-            raise InputError(f"run {str(folder)!r} holds a finished run; give another directory, or overwrite=True.")
+            raise InputError(
+                f"run {str(folder)!r} holds a finished run; give another directory, or overwrite=True."
+            )
     return folder
 
 
@@ -242,7 +262,9 @@ def read_config(path: Path) -> dict[str, Any]:
         given = yaml.safe_load(path.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
         said = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be read as YAML ({said}); give lines such as 'method: mmvm'.") from error
+        raise InputError(
+            f"{path} cannot be read as YAML ({said}); give lines such as 'method: mmvm'."
+        ) from error
     if not isinstance(given, dict):
         raise InputError(f"{path} holds no options; it must be a mapping such as 'method: mmvm'.")
     allowed = Counterpoint().get_params(deep=False)
@@ -287,7 +309,9 @@ def environment(estimator: "Counterpoint") -> dict[str, Any]:
 def _commit() -> str | None:
     """Return the commit of the working directory, or None outside a repository."""
     try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
@@ -306,6 +330,8 @@ def fingerprint(
 
 def _plain(value: Any) -> Any:
     """Return an option as YAML can hold it."""
+    if hasattr(value, "tolist"):  # numpy's numbers and arrays; a numpy float is a float that YAML refuses
+        value = value.tolist()
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -316,8 +342,6 @@ def _plain(value: Any) -> Any:
         return f"{value.kind}:{value.start!r}:{value.end!r}:{value.steps}"
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if hasattr(value, "item"):
-        return value.item()
     return str(value)
 
 
@@ -365,5 +389,8 @@ def _model_card(estimator: "Counterpoint", scores: Mapping[str, Any]) -> str:
         shape = " x ".join(str(s) for s in one.event)
         lines.append(f"| {name} | {shape} | {one.likelihood} | {summary['present'][name]} |")
     lines += ["", "Load with `counterpoint.load(directory)`. `manifest.json` holds the hash of every file."]
-    lines += ["", "Scores: see `scores.json`." if scores else "No scores were computed yet: `counterpoint evaluate`."]
+    lines += [
+        "",
+        "Scores: see `scores.json`." if scores else "No scores were computed yet: `counterpoint evaluate`.",
+    ]
     return "\n".join(lines) + "\n"

@@ -106,7 +106,9 @@ def assemble(
     }
     for name, one in values.items():
         if unobserved == "refuse" and not one.mask.any():
-            raise InputError(f"modality {name!r} is never observed: every value is missing or masked. Leave it out.")
+            raise InputError(
+                f"modality {name!r} is never observed: every value is missing or masked. Leave it out."
+            )
     values, index = common_rows(values)
     lengths = {name: len(one.x) for name, one in values.items()}
     if len(set(lengths.values())) > 1:

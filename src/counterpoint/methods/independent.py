@@ -35,4 +35,6 @@ def independent(
     o = resolve(preset, PRESETS, {"beta_power": 1}, {"beta_power": beta_power})
     hyper = {"beta": schedule("beta", beta)}
     options = {"beta": str(hyper["beta"]), "draws": draws, **o}
-    return Method("independent", Separate(), StandardNormal(), ELBO(draws=draws, **o), hyper=hyper, options=options)
+    return Method(
+        "independent", Separate(), StandardNormal(), ELBO(draws=draws, **o), hyper=hyper, options=options
+    )

@@ -15,7 +15,10 @@ from counterpoint.priors import Hyper, StandardNormal
 from counterpoint.schedules import Scheduled, schedule
 from counterpoint.shapes import Bool, Float, Tensor
 
-PRESETS = {"paper": {"prior_expert": "all", "random_subsets": 1}, "official": {"prior_expert": "all", "random_subsets": 1}}
+PRESETS = {
+    "paper": {"prior_expert": "all", "random_subsets": 1},
+    "official": {"prior_expert": "all", "random_subsets": 1},
+}
 
 
 def mvae(
@@ -56,8 +59,12 @@ def mvae(
     choose("prior_expert", o["prior_expert"], ("none", "all"))
     hyper = {"beta": schedule("beta", beta)}
     options = {"beta": str(hyper["beta"]), "draws": draws, **o}
-    objective = SubsampledELBO(o["prior_expert"], whole("random_subsets", o["random_subsets"], least=0), draws)
-    return Method("mvae", Product(o["prior_expert"]), StandardNormal(), objective, hyper=hyper, options=options)
+    objective = SubsampledELBO(
+        o["prior_expert"], whole("random_subsets", o["random_subsets"], least=0), draws
+    )
+    return Method(
+        "mvae", Product(o["prior_expert"]), StandardNormal(), objective, hyper=hyper, options=options
+    )
 
 
 @dataclass(frozen=True)

@@ -49,4 +49,6 @@ def poe(
     hyper = {"beta": schedule("beta", beta)}
     objective = ELBO(draws=draws, kl_count=o["kl_count"])
     options = {"beta": str(hyper["beta"]), "draws": draws, **o}
-    return Method("poe", Product(o["prior_expert"]), StandardNormal(), objective, hyper=hyper, options=options)
+    return Method(
+        "poe", Product(o["prior_expert"]), StandardNormal(), objective, hyper=hyper, options=options
+    )

@@ -51,14 +51,18 @@ class Checkpoint:
             InputError: If there is none, it is damaged, or it belongs to another configuration or other data.
         """
         if not self.path.exists():
-            raise InputError(f"{self.path} does not exist, so there is nothing to resume; fit without resume.")
+            raise InputError(
+                f"{self.path} does not exist, so there is nothing to resume; fit without resume."
+            )
         try:
             with safe_open(self.path, framework="pt") as file:
                 header = file.metadata() or {}
                 tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
             position = json.loads(header["position"])
         except (SafetensorError, KeyError, ValueError, OSError) as error:
-            raise InputError(f"{self.path} is truncated or damaged ({error}); delete it and fit again.") from error
+            raise InputError(
+                f"{self.path} is truncated or damaged ({error}); delete it and fit again."
+            ) from error
         if header.get("fingerprint") != self.fingerprint:
             raise InputError(
                 f"{self.path} belongs to another configuration or other data; resume with the same ones, or fit without resume."

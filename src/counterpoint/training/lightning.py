@@ -20,15 +20,12 @@ from counterpoint.seeds import generator
 from counterpoint.training.options import TrainOptions
 from counterpoint.training.population import Progress, Sums
 
-_NOISE = (
-    ".*LeafSpec.* is deprecated",
-    "You defined a `validation_step` but",
-    "Total length of",
-)  # nobody here can act on them
+# Warnings that nobody here can act on.
+_IDLE = (".*LeafSpec.* is deprecated", "You defined a `validation_step` but", "Total length of")
 
 
 def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0) -> Any:
-    """Return a `LightningModule` that trains the model, keeps `progress`, and at the end leaves the best state in it."""
+    """Return a `LightningModule` that trains the model, keeps `progress` and ends with the best state."""
     from lightning.pytorch import LightningModule
 
     class Module(LightningModule):
@@ -42,8 +39,9 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
         def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Batch:
             pair = (batch.x, batch.mask) if isinstance(batch, Batch) else batch
             if not isinstance(pair, (tuple, list)) or [set(d) for d in pair] != [set(model.names)] * 2:
+                wanted = ", ".join(model.names)
                 raise InputError(
-                    f"a loader gave no Batch or (x, mask) with the modalities {', '.join(model.names)}; let it do so."
+                    f"a loader gave no Batch or (x, mask) with the modalities {wanted}; let it do so."
                 )
             x, mask = ({k: d[k].to(device) for k in model.names} for d in pair)
             return Batch({k: v.to(options.dtype) if v.is_floating_point() else v for k, v in x.items()}, mask)
@@ -88,7 +86,7 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
             p.step, seconds = self.global_step, time.perf_counter() - self.started
             if p.close_epoch(now, model.method.at(p.step), seconds, options):
                 self.best = [v.detach().clone() for v in self.parameters()]
-            self.log_dict(now)
+            self.log_dict(now, sync_dist=True)
             p.refuse_divergence(options.learning_rate)
             self.trainer.should_stop = p.stopped
 
@@ -106,6 +104,10 @@ class _Batches(list):  # type: ignore[type-arg]
     """Batches as one loader; Lightning takes a plain list for several loaders."""
 
 
+def _one(loader: Iterable[Any] | None) -> Any:
+    return _Batches(loader) if isinstance(loader, (list, tuple)) else loader
+
+
 def fit_stream(
     model: MultimodalVAE,
     train_loader: Iterable[Any],
@@ -118,8 +120,8 @@ def fit_stream(
 ) -> Progress:
     """Train a model on batches that stream; afterwards it holds its best state.
 
-    Order and size of the batches are the loaders'; `options.batch_size` and `options.validation` do not matter. Nothing is
-    printed, and nothing written unless a logger or checkpoints are asked for, and then to `folder` by default.
+    Order and size of batches are the loaders': `options.batch_size` and `options.validation` do not matter.
+    Nothing is printed, and nothing written unless a logger or checkpoints are asked for, then to `folder`.
 
     Args:
         model: The model, on the device to train on.
@@ -147,18 +149,16 @@ def fit_stream(
         **quiet,
     }
     clip = {"gradient_clip_val": options.clip, "gradient_clip_algorithm": "norm"}
-    loaders = [
-        _Batches(loader) if isinstance(loader, (list, tuple)) else loader
-        for loader in (train_loader, validation_loader)
-    ]
     module, level = lightning_module(model, options, seed), talk.level
     with tempfile.TemporaryDirectory() as nowhere, warnings.catch_warnings():
-        for message in _NOISE:
+        for message in _IDLE:
             warnings.filterwarnings("ignore", message)
         talk.setLevel(logging.WARNING)  # its notes on hardware, and its recommendations
         try:
             root = {"default_root_dir": folder or nowhere, "max_epochs": options.epochs}
-            Trainer(**{**root, **given, **clip, **trainer}).fit(module, *loaders)
+            Trainer(**{**root, **given, **clip, **trainer}).fit(
+                module, _one(train_loader), _one(validation_loader)
+            )
         finally:
             talk.setLevel(level)
             model.to(home)

@@ -97,6 +97,8 @@ def split(rows: int, share: float, seed: int) -> tuple[torch.Tensor, torch.Tenso
             f"validation={share:g} of {rows} rows leaves no validation row; give more rows, or validation=0 to use all."
         )
     if held >= rows:
-        raise InputError(f"validation={share:g} of {rows} rows leaves no training row; lower validation or give more rows.")
+        raise InputError(
+            f"validation={share:g} of {rows} rows leaves no training row; lower validation or give more rows."
+        )
     order = torch.randperm(rows, generator=generator(seed, "split"))
     return order[held:].sort().values, order[:held].sort().values

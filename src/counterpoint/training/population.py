@@ -10,63 +10,20 @@ has its own seed for initial weights, row order and noise, so it sees in a stack
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch.func import functional_call, vmap
 
 from counterpoint.batch import Batch
-from counterpoint.errors import InputError, TrainingDivergedError
+from counterpoint.errors import InputError
 from counterpoint.model import MultimodalVAE
 from counterpoint.objectives import Noise
 from counterpoint.seeds import generator
+from counterpoint.training.bookkeeping import Progress, Sums
 from counterpoint.training.options import TrainOptions, split
 
-Row = dict[str, float]
 _CHUNK = 4096  # rows per validation step
-
-
-@dataclass
-class Progress:
-    """Where one model stands.
-
-    Args:
-        epoch: Finished epochs.
-        step: Optimiser steps taken.
-        best: Best validation loss so far, in nats per row.
-        best_epoch: The epoch it was reached after, 0 for none.
-        stopped: Whether the model has finished.
-        history: One row an epoch: every term, for training and validation.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    best: float = float("inf")
-    best_epoch: int = 0
-    stopped: bool = False
-    history: list[Row] = field(default_factory=list)
-
-    def close_epoch(self, now: Row, hyper: Row, seconds: float, options: TrainOptions) -> bool:
-        """Take an epoch's terms into the history and decide whether to stop; return whether this state is the best so far."""
-        self.epoch += 1
-        self.history.append({"epoch": self.epoch, "step": self.step, **hyper, **now, "seconds": seconds})
-        loss = now.get("validation/total")
-        better = loss is None or loss < self.best
-        if better:
-            self.best, self.best_epoch = self.best if loss is None else loss, self.epoch
-        waited = loss is not None and options.patience is not None and self.epoch - self.best_epoch >= options.patience
-        self.stopped = waited or self.epoch >= options.epochs
-        return better
-
-    def refuse_divergence(self, learning_rate: float) -> None:
-        """Raise `TrainingDivergedError` if a term of the last epoch is not finite."""
-        bad = [k for k, v in self.history[-1].items() if not abs(v) < float("inf")]
-        if bad:
-            raise TrainingDivergedError(
-                f"after epoch {self.epoch} these loss terms are not finite: {', '.join(bad)}. Lower learning_rate (now "
-                f"{learning_rate:g}), set clip=1.0, or look for extreme values in that modality."
-            )
 
 
 class Population:
@@ -119,7 +76,7 @@ class Population:
         self.splits = [split(self._rows(), options.validation, s) for s in seeds]
         self.progress = [Progress() for _ in models]
         self._lay_flat(rates)
-        self.best = self.P.clone()
+        self.best = self.P.detach().clone()
         low = options.network_dtype(self.device)
         for model in self.models:
             for modality in model.modalities:
@@ -156,7 +113,8 @@ class Population:
         """Train until every model has stopped; `each_epoch` is called after every epoch.
 
         Raises:
-            TrainingDivergedError: If a loss term is no longer finite, in every model of the stack.
+            TrainingDivergedError: If a loss term of the only model is no longer finite. In a stack such a model stops,
+                keeps its best state, and its `error` says why; the others go on.
         """
         while not all(p.stopped for p in self.progress):
             started = time.perf_counter()
@@ -206,7 +164,10 @@ class Population:
         drawn = [m.noise(count, g, self.options.dtype) for m, g in zip(self.models, noise, strict=True)]
         if len(self.models) == 1:
             x = {k: v.index_select(0, index[0]) for k, v in self.x.items()}
-            mask = {k: v[:count] if k in self.complete else v.index_select(0, index[0]) for k, v in self.mask.items()}
+            mask = {
+                k: v[:count] if k in self.complete else v.index_select(0, index[0])
+                for k, v in self.mask.items()
+            }
             loss = self.models[0].loss(Batch(x, mask), drawn[0], hypers[0])
             return loss.total[None], {k: v[None] for k, v in loss.terms.items()}
         flat = index.reshape(-1)
@@ -244,11 +205,12 @@ class Population:
         """Write the epoch into every running model's history, keep its best state, decide whether it stops."""
         values = {f"train/{k}": v.tolist() for k, v in sums.items()}
         values |= {f"validation/{k}": v.tolist() for k, v in held.items()}
+        sound = torch.isfinite(self.P.detach()).all(1).tolist()
         for e, p in enumerate(self.progress):
             if p.stopped:
                 continue
             now = {k: v[e] for k, v in values.items()}
-            if p.close_epoch(now, self.models[e].method.at(p.step), seconds, self.options):
+            if p.close_epoch(now, self.models[e].method.at(p.step), seconds, self.options, sound[e]):
                 self.best[e].copy_(self.P[e].detach())
             if len(self.models) == 1:
                 p.refuse_divergence(self.options.learning_rate)
@@ -269,7 +231,11 @@ class Population:
         Row order and noise are derived from the seed and the epoch, so the position is all there is to them.
         """
         moments = next(iter(self.adams[e].state.values()), {})
-        tensors = {"last": self.P[e].detach(), "best": self.best[e], **{f"adam.{k}": v for k, v in moments.items()}}
+        tensors = {
+            "last": self.P[e].detach(),
+            "best": self.best[e],
+            **{f"adam.{k}": v for k, v in moments.items()},
+        }
         text = {"progress": json.dumps(vars(self.progress[e])), "seed": str(self.seeds[e])}
         return {k: v.clone().cpu() for k, v in tensors.items()}, text
 
@@ -280,38 +246,16 @@ class Population:
             InputError: If the state is of another model or seed.
         """
         if tensors["last"].shape != self.P[e].shape or text["seed"] != str(self.seeds[e]):
-            raise InputError("the checkpoint is of another model or seed; resume with the same configuration and data.")
+            raise InputError(
+                "the checkpoint is of another model or seed; resume with the same configuration and data."
+            )
         with torch.no_grad():
             self.P[e].copy_(tensors["last"])
             self.best[e].copy_(tensors["best"])
         flat = self.adams[e].param_groups[0]["params"][0]
         moments = {k.removeprefix("adam."): v.clone() for k, v in tensors.items() if k.startswith("adam.")}
         if moments:
-            self.adams[e].state[flat] = {k: v if k == "step" else v.to(self.device) for k, v in moments.items()}
+            self.adams[e].state[flat] = {
+                k: v if k == "step" else v.to(self.device) for k, v in moments.items()
+            }
         self.progress[e] = Progress(**json.loads(text["progress"]))
-
-
-class Sums:
-    """Running sums over rows of the total and every term, one tensor (terms, E) for all of them.
-
-    Example:
-        >>> sums = Sums()
-        >>> sums.add(torch.ones(1, 4), {"rate": torch.zeros(1, 4)})
-        >>> {k: v.tolist() for k, v in sums.mean(4).items()}
-        {'total': [1.0], 'rate': [0.0]}
-    """
-
-    def __init__(self) -> None:
-        self._names: tuple[str, ...] = ()
-        self._sums: torch.Tensor | None = None
-
-    def add(self, total: torch.Tensor, terms: Mapping[str, torch.Tensor]) -> None:
-        """Add the rows of a batch, (E, B) each."""
-        self._names = ("total", *terms)
-        rows = torch.stack([total, *terms.values()]).detach().sum(-1)
-        self._sums = rows if self._sums is None else self._sums + rows
-
-    def mean(self, rows: int) -> dict[str, torch.Tensor]:
-        """Return the mean over all rows, name -> (E,)."""
-        assert self._sums is not None
-        return dict(zip(self._names, self._sums / rows, strict=True))

@@ -1,0 +1,51 @@
+"""The examples on real measurements: imputed proteins of tumours, directions read from mice."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+
+def example(name: str) -> ModuleType:
+    """An example as a module."""
+    path = Path(__file__).parents[1] / "examples" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_imputed_protein_beats_the_column_mean(real_data, capsys):
+    """120 complete and 70 protein-less rows are fitted, the protein of 30 is scored; then all are fitted."""
+    found = example("breast_tcga").main(real_data, seeds=3, folds=2)
+    with capsys.disabled():
+        print("\n" + capsys.readouterr().out)
+    data, each = found["data"], found["each"]
+    assert data.patterns() == {("mrna", "mirna", "protein"): 150, ("mrna", "mirna"): 70}
+    for r2 in found["r2"]:
+        assert (r2 > 0).all()
+    assert np.mean(found["r2"]) > 0.1
+    held = np.concatenate(found["coverage"])[:, 1]
+    assert (np.abs(held - 0.9) < 0.08).all()
+    for name, present in data.present().items():
+        assert each[name].shape == (220, 16)
+        assert np.array_equal(np.isfinite(each[name]).all(1), present)
+    assert np.isfinite(found["joint"]).all()
+    assert found["joint"].shape == (220, 16)
+    assert found["probes"]["mrna"] > 0.8
+
+
+def test_directions_are_read_from_seven_mice(real_data, capsys):
+    found = example("mouse_gratings").main(real_data, folds=2, epochs=30)
+    with capsys.disabled():
+        print("\n" + capsys.readouterr().out)
+    data = found["data"]
+    assert data.shape == (128, 28 + 53 + 74 + 39 + 56 + 18 + 39)
+    assert len(data.names) == 7
+    assert found["shape"] == (64, 8)
+    assert set(np.bincount(data.labels["direction"])) == {16}
+    for part in ("latent", "raw"):
+        assert set(found[part]) == {*data.names, "all"}
+        assert np.isfinite(list(found[part].values())).all()
+    assert np.mean(found["latent"]["mrcuts28"]) > 0.25  # chance is 0.125
