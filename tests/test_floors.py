@@ -59,7 +59,7 @@ def room(name: str) -> str:
 def floor(word: str) -> int:
     found = [f for f, words in FLOORS.items() if word in words]
     assert found, (
-        f"counterpoint.{word} has no floor: put it into FLOORS in tests/test_floors.py and docs/architecture.md, "
+        f"counterpoint.{word} has no floor: put it into FLOORS here and into docs/architecture.md, "
         "on the lowest floor from which its imports go down."
     )
     return found[0]

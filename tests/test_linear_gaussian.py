@@ -4,8 +4,8 @@
 
 With the columns of W_m orthogonal, W_m' W_m / s_m^2 = diag(t_m), the posterior given any subset A is a
 diagonal normal, precision 1 + sum_A t_m, mean (sum_A W_m' (x_m - b_m) / s_m^2) / precision. So a product of
-experts with a prior expert is exact if expert m has precision t_m and mean W_m' (x_m - b_m) / s_m^2 / t_m: one
-linear encoder.
+experts with a prior expert is exact if expert m has precision t_m and mean W_m' (x_m - b_m) / s_m^2 / t_m:
+one linear encoder.
 """
 
 import math

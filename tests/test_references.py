@@ -207,7 +207,7 @@ def test_every_method_has_a_reference():
     missing, extra = sorted(set(METHODS) - set(REFERENCES)), sorted(set(REFERENCES) - set(METHODS))
     assert not missing, (
         f"no naive restatement for {', '.join(missing)}: write `reference_NAME(row, o, h)` here "
-        "(the loss of one row from the paper's equation; o: the method's options, h: beta and so on) and list "
+        "(one row's loss from the paper's equation; o: the method's options, h: beta and so on) and list "
         "it in REFERENCES of tests/test_references.py."
     )
     assert not extra, f"references of methods that METHODS does not have: {', '.join(extra)}"

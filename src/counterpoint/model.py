@@ -168,7 +168,9 @@ class MultimodalVAE(nn.Module):
         heads = []
         for name, modality in zip(self.names, self.modalities, strict=True):
             heads.append(modality.heads(batch.x[name], batch.mask[name]))
-        return self.method.posterior.from_heads(torch.stack(heads)).where(present)
+        # Heads of zero are the standard normal.
+        there = torch.where(present.unsqueeze(-1), torch.stack(heads), 0.0)
+        return self.method.posterior.from_heads(there)
 
     def posterior(self, batch: Batch) -> Posterior:
         """Return the experts for a batch, as used when the model is asked something."""

@@ -178,7 +178,7 @@ def _card(path: Path) -> dict[str, Any]:
     """Return the data card, with all its parts."""
     try:
         card = json.loads(path.read_text())
-        card["training"]["best_epoch"], card["preparation"]
+        _ = card["training"]["best_epoch"], card["preparation"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged; restore it, or fit again.") from error
     return card

@@ -1,9 +1,12 @@
 """Checkpoints: all that an exact resume needs, in one safetensors file, written atomically."""
 
+import hashlib
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -40,8 +43,8 @@ class Checkpoint:
         if time.monotonic() - self._last < self.seconds:
             return
         tensors, text = population.state()
-        header = {"position": json.dumps(text), "fingerprint": self.fingerprint}
-        atomic.write(self.path, save(tensors, metadata=header))
+        about = {"position": text, "fingerprint": self.fingerprint, "digest": _digest(tensors)}
+        atomic.write(self.path, save(tensors, metadata={"checkpoint": json.dumps(about)}))
         self._last = time.monotonic()
 
     def restore(self, population: Population) -> None:
@@ -58,17 +61,28 @@ class Checkpoint:
             with safe_open(self.path, framework="pt") as file:
                 header = file.metadata() or {}
                 tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
-            position = json.loads(header["position"])
+            about = json.loads(header["checkpoint"])
+            if about["digest"] != _digest(tensors):
+                raise ValueError("its weights are not those that were written")
         except (SafetensorError, KeyError, ValueError, OSError) as error:
             raise InputError(
                 f"{self.path} is truncated or damaged ({error}); delete it and fit again."
             ) from error
-        if header.get("fingerprint") != self.fingerprint:
+        if about["fingerprint"] != self.fingerprint:
             raise InputError(
                 f"{self.path} belongs to another configuration or other data; resume with the same ones, or fit without resume."
             )
-        population.restore(tensors, position)
+        population.restore(tensors, about["position"])
 
     def remove(self) -> None:
         """Delete the file, if there is one."""
         self.path.unlink(missing_ok=True)
+
+
+def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return a hash of every tensor, so that not one flipped bit is resumed from."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()
