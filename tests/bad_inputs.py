@@ -24,7 +24,7 @@ import torch
 
 import counterpoint as cp
 from counterpoint import runs
-from counterpoint.compare import hold_out
+from counterpoint.comparison import hold_out
 from counterpoint.distributions import Point
 from counterpoint.errors import InputError
 from counterpoint.evaluate import evaluate, task
@@ -173,6 +173,7 @@ PARTS = (
         Case("constant misspelt", 'Model(constant="kep").fit(data)', r"constant is 'kep'.*Did you mean 'keep'"),
         Case("a posterior without a density under a prior", 'assemble(fitted.preparation_, replace(cp.method("mmvm"), posterior=Point), latent_dim=2)', r"Point.*normal"),
         Case("a product of posteriors that are not normal", 'assemble(fitted.preparation_, replace(cp.method("poe"), posterior=Point), latent_dim=2)', r"Point.*normal"),
+        Case("all subsets of thirteen modalities", 'Model("mopoe").fit({f"m{i}": rna for i in range(13)})', r"13 modalities has 8191 experts; it takes at most 12 modalities.*moe, poe or mmvm"),
         Case("beta negative", "Model(beta=-1).fit(data)", r"beta is -1; it must be a finite number of at least 0"),
         Case("beta NaN", "Model(beta=np.nan).fit(data)", r"beta is nan"),
         Case("beta None", "Model(beta=None).fit(data)", r"beta is None"),

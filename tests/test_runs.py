@@ -13,7 +13,7 @@ import torch
 import yaml
 
 import counterpoint as cp
-from counterpoint import atomic, runs
+from counterpoint import atomic, configuration, runs
 from counterpoint.schedules import Schedule
 from counterpoint.training.population import Population
 from test_estimator import ROWS, mixed, small, tables
@@ -135,11 +135,11 @@ def test_the_manifest_has_every_hash(run):
 
 
 def test_config_is_complete_and_comes_back(run):
-    given = runs.read_config(run / "config.yaml")
+    given = configuration.read_config(run / "config.yaml")
     wanted = small().get_params(deep=False)
     assert set(given) == set(wanted) - {"device", "verbose"}
     again = cp.Counterpoint(**given)
-    assert runs.config_text(again) == (run / "config.yaml").read_text()
+    assert configuration.config_text(again) == (run / "config.yaml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ def test_config_is_complete_and_comes_back(run):
 )
 def test_every_option_survives_the_config(params, tmp_path):
     m = small(**params)
-    path = atomic.write(tmp_path / "config.yaml", runs.config_text(m))
-    again = cp.Counterpoint(**runs.read_config(path))
-    assert runs.config_text(again) == path.read_text()
+    path = atomic.write(tmp_path / "config.yaml", configuration.config_text(m))
+    again = cp.Counterpoint(**configuration.read_config(path))
+    assert configuration.config_text(again) == path.read_text()
     assert str(again._method()) == str(m._method())
     x = tables()
     assert np.array_equal(again.fit(x).embed(x), m.fit(x).embed(x))

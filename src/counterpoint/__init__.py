@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from counterpoint.compare import compare
+    from counterpoint.comparison import compare
     from counterpoint.data import MultimodalData, read
     from counterpoint.errors import InputError, TrainingDivergedError
     from counterpoint.estimator import Counterpoint
@@ -22,7 +22,7 @@ _WHERE = {
     "METHODS": "counterpoint.methods",
     "MultimodalData": "counterpoint.data",
     "TrainingDivergedError": "counterpoint.errors",
-    "compare": "counterpoint.compare",
+    "compare": "counterpoint.comparison",
     "load": "counterpoint.runs",
     "method": "counterpoint.methods",
     "read": "counterpoint.data",

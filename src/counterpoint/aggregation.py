@@ -1,7 +1,7 @@
 """Aggregations: from the unimodal posteriors to a mixture of experts over the latent.
 
-Every aggregation takes q (M, B, D) and what is present (M, B), and returns a `Posterior`. Absent modalities weigh
-nothing; a row in which nothing was observed gets the standard normal.
+Every aggregation takes q (M, B, D) and what is present (M, B), and returns a `Posterior`. Absent modalities
+weigh nothing; a row in which nothing was observed gets the standard normal.
 """
 
 from dataclasses import dataclass
@@ -126,6 +126,7 @@ class Separate:
         return modalities
 
     def __call__(self, q: Unimodal, present: Bool[Tensor, "M B"]) -> Posterior:
+        """Return every unimodal posterior as the expert of its own modality."""
         own = torch.eye(present.shape[0], dtype=torch.bool, device=present.device).unsqueeze(-1)
         explains = tuple(slice(m, m + 1) for m in range(present.shape[0]))
         return Posterior(q, present.to(q.loc.dtype), own & present, explains)
@@ -136,7 +137,8 @@ class Average:
     """One expert whose mean and variance are the means of those present (Hosoya's AVG).
 
     Args:
-        of: `"variance"` averages variances (the released code), `"scale"` standard deviations (its spike variant).
+        of: `"variance"` averages variances (the released code), `"scale"` standard deviations (its spike
+            variant).
 
     Source: Hosoya 2019 (GVAE); Sutter et al. 2024, eq. 13-14.
 
@@ -159,6 +161,7 @@ class Average:
         return 1
 
     def __call__(self, q: DiagNormal, present: Bool[Tensor, "M B"]) -> Posterior:
+        """Return the average of those present as the one expert."""
         some = present.any(0)
         share = present.to(q.loc.dtype) / present.sum(0).clamp_min(1)
 
@@ -199,6 +202,7 @@ class Product:
         return 1
 
     def __call__(self, q: DiagNormal, present: Bool[Tensor, "M B"]) -> Posterior:
+        """Return the product of those present as the one expert."""
         prior = (
             present.all(0)
             if self.prior_expert == "full"
@@ -216,7 +220,8 @@ class MixtureOfProducts:
     the weight evenly.
 
     Args:
-        subsets: `"all"` non-empty ones (MoPoE, E = 2^M - 1) or the `"singletons"` (mixture of experts, E = M).
+        subsets: `"all"` non-empty ones (MoPoE, E = 2^M - 1) or the `"singletons"` (mixture of experts,
+            E = M).
         prior_expert: Multiply N(0, I) into `"none"`, only the `"full"` subset, or `"all"`.
 
     Source: Sutter et al. 2021 (MoPoE), eq. 5-7.
@@ -244,6 +249,7 @@ class MixtureOfProducts:
         return 2**modalities - 1 if self.subsets == "all" else modalities
 
     def __call__(self, q: DiagNormal, present: Bool[Tensor, "M B"]) -> Posterior:
+        """Return one expert a subset, weighed where its subset was observed whole."""
         modalities = present.shape[0]
         subsets = self.subsets_of(modalities)
         members = present.new_tensor([[m in s for m in range(modalities)] for s in subsets])  # (E, M)

@@ -23,9 +23,10 @@ class Imputation:
     """One modality, imputed.
 
     Args:
-        filled: (N, *event) in the data's units: what was observed, with the holes filled by the mean (or by the most
-            probable category's code).
-        mean: (N, *event), the mean of every value, observed or not; (N, *event, V) probabilities for categories.
+        filled: (N, *event) in the data's units: what was observed, with the holes filled by the mean (or by
+            the most probable category's code).
+        mean: (N, *event), the mean of every value, observed or not; (N, *event, V) probabilities for
+            categories.
         spread: Standard deviation, with the shape of `mean`.
         draws: (K, N, *event) predictive draws.
     """
@@ -47,10 +48,11 @@ def prepared_batch(data: MultimodalData, prepared: Preparation, dtype: torch.dty
 class Questions:
     """The verbs of a fitted estimator; `model_`, `preparation_`, `device` and `seed` come from it.
 
-    Every verb takes `X` as `fit` does (modalities may be absent), and `mask` for data that cannot hold NaN. `given` hides all
-    modalities but the named. `how` is `"mixture"` or `"product"` of the observed posteriors, for methods without a joint one.
-    `draws` = 0 decodes the posterior means; otherwise that many latent draws are averaged, with noise from `seed`.
-    All raise `InputError` if the data do not fit what was trained on, or a name or an option is unknown.
+    Every verb takes `X` as `fit` does (modalities may be absent), and `mask` for data that cannot hold NaN.
+    `given` hides all modalities but the named. `how` is `"mixture"` or `"product"` of the observed
+    posteriors, for methods without a joint one. `draws` = 0 decodes the posterior means; otherwise that many
+    latent draws are averaged, with noise from `seed`. All raise `InputError` if the data do not fit what was
+    trained on, or a name or an option is unknown.
     """
 
     model_: MultimodalVAE
@@ -84,7 +86,8 @@ class Questions:
     ) -> np.ndarray:
         """Return the mean of the joint posterior given what each row has, (N, D).
 
-        A row with nothing observed gets the prior's mean, zero. One name in `given` gives that modality's own posterior.
+        A row with nothing observed gets the prior's mean, zero. One name in `given` gives that modality's own
+        posterior.
         """
         model, batch = self._fitted_model(), self._batch(X, mask, given)
         return inference.joint_mean(model, batch, how).cpu().numpy()
@@ -114,7 +117,8 @@ class Questions:
     ) -> dict[str, np.ndarray]:
         """Return every modality's mean given what each row has, name -> (N, *event) in the data's units.
 
-        Where every modality keeps its own latent, a modality that is given is decoded from its own; categories come as probabilities.
+        Where every modality keeps its own latent, a modality that is given is decoded from its own;
+        categories come as probabilities.
         """
         batch = self._batch(X, mask, given)
         return {name: self._decoded(batch, name, draws, how, seed) for name in self.modalities_}
@@ -160,7 +164,8 @@ class Questions:
     ) -> dict[str, Imputation]:
         """Impute every row from whatever it has, name -> `Imputation`.
 
-        The latent is drawn from the joint posterior over what the row has, a mixture where every modality keeps its own.
+        The latent is drawn from the joint posterior over what the row has, a mixture where every modality
+        keeps its own.
 
         Args:
             X: The data.
@@ -196,10 +201,12 @@ class Questions:
     def score_terms(
         self, X: Any, *, seed: int | None = None, mask: Mask = None
     ) -> dict[str, dict[str, float]]:
-        """Return reconstruction and rate per modality, in nats per row of the standardised data, averaged over the rows that have it.
+        """Return reconstruction and rate per modality, in nats per row of the standardised data.
 
-        For every modality: `given_all` and `given_itself`, -E log p(x | z) with z from all that the row has and from the modality alone, and its
-        `rate`; a method with a joint latent has one rate, under the name `joint`. Fixed likelihood constants are included.
+        Both are averaged over the rows that have the modality. For every modality: `given_all` and
+        `given_itself`, -E log p(x | z) with z from all that the row has and from the modality alone, and its
+        `rate`; a method with a joint latent has one rate, under the name `joint`. Fixed likelihood constants
+        are included.
         """
         model, batch = self._fitted_model(), self._batch(X, mask)
         out: dict[str, dict[str, float]] = {}
@@ -207,7 +214,8 @@ class Questions:
             there = batch.present[m]
             if not there.any():
                 raise InputError(
-                    f"no row has {name!r}, so it cannot be scored; give rows that do, or leave it out of the data."
+                    f"no row has {name!r}, so it cannot be scored; give rows that do, or leave it out of the "
+                    "data."
                 )
             values = {}
             for key, given in (("given_all", batch), ("given_itself", batch.given((name,)))):

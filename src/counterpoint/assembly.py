@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from counterpoint.aggregation import Average, Product, Separate
+from counterpoint.aggregation import Average, MixtureOfProducts, Product, Separate
 from counterpoint.data import Preparation
 from counterpoint.distributions import DiagNormal, Point
 from counterpoint.errors import InputError, choose, number, whole
@@ -19,6 +19,7 @@ from counterpoint.nn import networks
 from counterpoint.priors import NoPrior
 from counterpoint.seeds import generator
 
+MOST_SUBSETS_OF = 12  # modalities whose every subset may be an expert: 4095 of them
 Networks = str | Mapping[str, str | tuple[nn.Module, nn.Module]]
 
 
@@ -39,18 +40,20 @@ def assemble(
         preparation: Names, shapes and likelihoods of the modalities.
         method: From a recipe.
         latent_dim: D.
-        network: A kind for all, or name -> kind or (encoder, decoder): any modules from (B, *input) to (B, heads * D)
-            and from (B, D) to (B, *output).
+        network: A kind for all, or name -> kind or (encoder, decoder): any modules from (B, *input) to
+            (B, heads * D) and from (B, D) to (B, *output).
         hidden: Units of the hidden layers.
         width: Channels of the convolutional kinds.
         weights: name -> factor of the modality's distortion; 1 where not named.
         seed: Of the initial weights.
 
     Raises:
-        InputError: If a name is unknown, a posterior family does not suit the method, or a module gives the wrong shape.
+        InputError: If a name is unknown, a posterior family does not suit the method, there are too many
+            modalities for all their subsets, or a module gives the wrong shape.
     """
     names = preparation.names
     _check_family(method)
+    _check_experts(method, len(names))
     latent_dim = whole("latent_dim", latent_dim)  # numpy's whole numbers too
     if weights is not None and not isinstance(weights, Mapping):
         raise InputError(f"weights is {weights!r}; give a dict, modality -> factor above 0.")
@@ -97,6 +100,17 @@ def _check_family(method: Method) -> None:
         )
 
 
+def _check_experts(method: Method, modalities: int) -> None:
+    """Refuse a mixture over more subsets than anybody could wait for."""
+    over = method.aggregation
+    if isinstance(over, MixtureOfProducts) and over.subsets == "all" and modalities > MOST_SUBSETS_OF:
+        raise InputError(
+            f"{method.name} over all subsets of {modalities} modalities has {over.experts(modalities)} "
+            f"experts; it takes at most {MOST_SUBSETS_OF} modalities ({over.experts(MOST_SUBSETS_OF)} "
+            "experts). Take moe, poe or mmvm."
+        )
+
+
 def _own_networks(
     name: str, pair: Any, p: Likelihood, latent_dim: int, heads: int
 ) -> tuple[nn.Module, nn.Module]:
@@ -107,7 +121,8 @@ def _own_networks(
         or not all(isinstance(n, nn.Module) for n in pair)
     ):
         raise InputError(
-            f"network of {name!r} is {type(pair).__name__}; give a kind or a pair (encoder, decoder) of modules."
+            f"network of {name!r} is {type(pair).__name__}; give a kind or a pair (encoder, decoder) of "
+            "modules."
         )
     encoder, decoder = pair
     for layer in (*encoder.modules(), *decoder.modules()):
@@ -116,8 +131,8 @@ def _own_networks(
         )
         if mixes or (isinstance(layer, _DropoutNd) and layer.p > 0):
             raise InputError(
-                f"the network of {name!r} has a {type(layer).__name__}, which keeps state, mixes rows or draws "
-                "by itself; seed and data alone must decide. Use a stateless layer, such as LayerNorm."
+                f"the network of {name!r} has a {type(layer).__name__}, which keeps state, mixes rows or "
+                "draws by itself; seed and data alone must decide. Use a stateless layer, such as LayerNorm."
             )
     trials = (
         ("encoder", encoder, torch.zeros(2, *p.input_shape), (2, heads * latent_dim)),

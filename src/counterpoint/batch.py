@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from counterpoint.shapes import Bool, Shaped, Tensor
+from counterpoint.shapes import Bool, Tensor
 
 
 @dataclass(frozen=True)

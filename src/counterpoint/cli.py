@@ -1,14 +1,11 @@
-"""The command line: one function a verb, read by jsonargparse; nothing heavy is imported before a verb runs."""
+"""The command line: one function a verb, read by jsonargparse; nothing heavy is loaded before one runs."""
 
-import re
+import os
+import shlex
 import sys
-from collections.abc import Callable
-from dataclasses import fields
-from inspect import signature
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from counterpoint.errors import InputError, TrainingDivergedError, nearest
-from counterpoint.settings import Settings
 
 VERBS = {
     "demo": "three baselines and mmvm on embedded pictures: a table and a page",
@@ -21,11 +18,22 @@ VERBS = {
     "evaluate": "probes, coherence, reconstruction of a run",
     "compare": "several methods on the same rows, seeds as mean and spread",
 }
+EXTRAS = {
+    "plots": ("matplotlib", "pandas", "skimage", "PIL"),
+    "omics": ("anndata", "mudata", "zarr", "h5py"),
+    "report": ("jinja2",),
+}
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run a verb; return the exit status: 0, or 2 after one clear error."""
-    argv = sys.argv[1:] if argv is None else argv
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb; return the exit status: 0, 2 after one clear error, 130 after Ctrl-C.
+
+    Args:
+        argv: The words after `counterpoint`; those of the process unless given.
+    """
+    if argv is None:
+        _leave_processors_to_others()
+        argv = sys.argv[1:]
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
@@ -36,22 +44,66 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     verb, rest = argv[0], argv[1:]
     if verb not in VERBS:
-        print(f"counterpoint: there is no verb {verb!r}.{nearest(verb, VERBS)}\n\n{usage()}", file=sys.stderr)
-        return 2
+        what = f"there is no verb {verb!r}.{nearest(verb, VERBS)}"
+        return _complain(f"counterpoint: {what} `counterpoint --help` lists them.")
     from counterpoint import commands
 
+    return _run(verb, getattr(commands, verb), rest)
+
+
+def _run(verb: str, function: Callable[..., None], argv: Sequence[str]) -> int:
+    from counterpoint.parsing import as_typed, parse
+
     try:
-        arguments = parse(verb, getattr(commands, verb), rest)
-        getattr(commands, verb)(**arguments)
-    except (InputError, TrainingDivergedError, ImportError) as error:
-        print(f"counterpoint {verb}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(
-            "\nstopped; a fit with --run goes on from its last checkpoint with --resume true", file=sys.stderr
-        )
+        arguments = parse(verb, function, argv)
+        if arguments is not None:
+            function(**arguments)
+            sys.stdout.flush()
+    except (InputError, TrainingDivergedError) as error:
+        return _complain(f"counterpoint {verb}: {as_typed(str(error), function)}")
+    except ImportError as error:
+        return _complain(f"counterpoint {verb}: {_what_to_install(error)}")
+    except BrokenPipeError:  # the reader of our output has gone, as in `counterpoint methods | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"counterpoint {verb}: {where}{error.strerror or error}.")
+    except KeyboardInterrupt as stop:
+        kept = getattr(stop, "__notes__", [])
+        _complain("\n" + ("; ".join(as_typed(n, function) for n in kept) or "stopped"))
+        if kept and verb == "fit":
+            again = [word for word in argv if word not in ("--resume", "--overwrite")]
+            _complain(f"next:  {shlex.join(['counterpoint', verb, *again, '--resume'])}")
         return 130
     return 0
+
+
+def _complain(text: str) -> int:
+    print(text, file=sys.stderr)
+    return 2
+
+
+def _what_to_install(error: ImportError) -> str:
+    """Return an import error with the extra that brings the missing package."""
+    missing = (error.name or "").split(".")[0]
+    for extra, packages in EXTRAS.items():
+        if missing in packages:
+            return f"this needs {missing}, which is not installed; pip install 'counterpoint[{extra}]'."
+    return str(error)
+
+
+def _leave_processors_to_others() -> None:
+    """Give torch and BLAS half of the processors, unless the environment says otherwise.
+
+    Their threads wait for one another at every operation: with as many threads as processors, one that has to
+    share its processor holds up all the others. The libraries read this once, when they are loaded, so it
+    comes before any import of theirs; and only in a process of our own, never in one that called `main`
+    as a function.
+    """
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, str(max(1, there // 2)))
 
 
 def usage() -> str:
@@ -68,35 +120,3 @@ def usage() -> str:
         f"{verbs}\n\n"
         "start:  counterpoint demo        counterpoint inspect DATA"
     )
-
-
-def parse(verb: str, function: Callable[..., None], argv: list[str]) -> dict[str, Any]:
-    """Read a verb's arguments from its function's signature; config files in with --config, out with --print_config."""
-    from jsonargparse import ActionConfigFile, ArgumentParser
-
-    class Parser(ArgumentParser):
-        def error(self, message: str, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
-            raise InputError(explained(message, self))
-
-    summary = (function.__doc__ or "").strip().splitlines()[0]
-    parser = Parser(prog=f"counterpoint {verb}", description=summary)
-    parser.add_argument("--config", action=ActionConfigFile, help="Options from a YAML file.")
-    parser.add_function_arguments(function, as_positional=True, skip={"settings"})
-    own = set(signature(function).parameters)
-    if "settings" in own:
-        parser.add_class_arguments(Settings)
-    given = vars(parser.instantiate_classes(parser.parse_args(argv)))
-    mine = {k: v for k, v in given.items() if k in own}
-    if "settings" in own:
-        mine["settings"] = {f.name: given[f.name] for f in fields(Settings)}
-    return mine
-
-
-def explained(message: str, parser: Any) -> str:
-    """Add the nearest option to a parser's complaint about one that does not exist."""
-    known = [o for a in parser._actions for o in a.option_strings if o.startswith("--")]
-    found = re.search(r"--[\w.-]+", message)
-    if "nrecognized" in message and found:
-        word = found.group()
-        return f"there is no option {word}.{nearest(word, known)} `{parser.prog} --help` lists them."
-    return message.strip()

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from counterpoint.compare import Comparison, compare
+from counterpoint.comparison import Comparison, compare
 from counterpoint.data import MultimodalData, read
 from counterpoint.data.photo_digits import PhotoDigits, photo_digits
 from counterpoint.evaluate import Evaluation
@@ -20,7 +21,7 @@ POINTS = 300  # rows of the embedding
 
 
 def run(
-    out: str | Path = "demo-run", *, seed: int = 0, epochs: int = 12, rows: int = 3000, workers: int = 2
+    out: str | Path = "demo-run", *, seed: int = 0, epochs: int = 40, rows: int = 3000, workers: int = 2
 ) -> Path:
     """Make the data, compare the methods, print the table, write the page; return its path.
 
@@ -58,8 +59,10 @@ def run(
         width=16,
         latent_dim=32,
         epochs=epochs,
-        batch_size=64,
+        batch_size=32,
+        learning_rate=2e-3,
         validation=0.0,
+        precision=fastest(),
     )
     page = write_page(
         Path(out) / "index.html",
@@ -70,11 +73,17 @@ def run(
     )
     show_table(found.cells())
     print(
-        f"{rows} training rows, {len(test)} test rows, seed {seed}; took {time.perf_counter() - started:.0f} s"
+        f"{rows} training rows, {len(test)} test rows, seed {seed}; "
+        f"took {time.perf_counter() - started:.0f} s"
     )
     print(f"page:  {page}")
-    print(f"next:  counterpoint inspect YOUR.npz        counterpoint evaluate {out}/runs/mmvm-{seed} ...")
+    print("next:  counterpoint inspect YOUR.npz")
     return page
+
+
+def fastest() -> str:
+    """Return `"bfloat16"` on a processor with a matrix unit for it, which halves the time of a step here."""
+    return "bfloat16" if torch.cpu._is_amx_tile_supported() else "float32"
 
 
 def _table(found: Comparison) -> list[dict[str, object]]:
@@ -85,8 +94,10 @@ def _table(found: Comparison) -> list[dict[str, object]]:
 def _reading(found: Comparison) -> str:
     oracles = ", ".join(f"{k} {o.accuracy:.2f}" for k, o in found.task.oracles.items())
     return (
-        "Probe accuracy: a logistic regression on each modality's own latent. Coherence: share of translations whose digit a classifier "
-        f"recognises that was trained on real pictures (its own accuracy on real test pictures: {oracles}). Reconstruction and rate: nats a row. One seed."
+        "Probe accuracy: a logistic regression on each modality's own latent. Coherence: share of translations "
+        "whose digit a classifier recognises that was trained on real pictures (its own accuracy on real test "
+        f"pictures: {oracles}). Reconstruction and rate: nats a row. One seed, minutes of training: the papers "
+        "train for days."
     )
 
 

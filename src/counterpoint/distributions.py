@@ -1,7 +1,7 @@
 """Distributions over the latent: diagonal normal and Laplace, points, mixtures; divergences by the two types.
 
-A distribution holds tensors whose last axis is D; the axes before it are free, usually (M, B, D) or (E, B, D).
-Standard normal noise comes in from outside, and each distribution turns it into its own draws.
+A distribution holds tensors whose last axis is D; the axes before it are free, usually (M, B, D) or
+(E, B, D). Standard normal noise comes in from outside, and each distribution turns it into its own draws.
 """
 
 import math

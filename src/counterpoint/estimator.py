@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from counterpoint import atomic, runs
+from counterpoint import atomic, configuration, runs
 from counterpoint.asking import Questions, prepared_batch
 from counterpoint.assembly import Networks, assemble
 from counterpoint.data import MultimodalData, Preparation, read
@@ -30,7 +30,8 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         beta: Weight of the rate: a number, or a schedule such as `"linear:0:1:2000"` (start, end, steps).
         options: Further options of the method, such as `{"rate": "mixture"}`.
         likelihood: `"auto"`, a name for all modalities, or name -> name.
-        network: `"auto"`, a kind (`mlp`, `conv`, `resnet`, `text`), or name -> kind or own (encoder, decoder).
+        network: `"auto"`, a kind (`mlp`, `conv`, `resnet`, `text`), or name -> kind or own
+            (encoder, decoder).
         hidden: Units of the hidden layers.
         width: Channels of the convolutional kinds; their own default unless given.
         weights: name -> factor of the modality's distortion in the loss.
@@ -133,7 +134,8 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
             run: A directory to save the run in; nothing is written without it.
             resume: Continue the run in that directory from its last checkpoint, exactly.
             overwrite: Replace a finished run in that directory.
-            checkpoint_seconds: Least time between checkpoints in that directory; 0 writes one after every epoch.
+            checkpoint_seconds: Least time between checkpoints in that directory; 0 writes one after every
+                epoch.
 
         Raises:
             InputError: If data or options cannot be used; before any training.
@@ -149,17 +151,22 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
             "present": present,
             "validation": self.validation,
             "seed": self.seed,
-            "fingerprint": runs.fingerprint(self, trainer.x, trainer.mask),
+            "fingerprint": configuration.fingerprint(self, trainer.x, trainer.mask),
         }
         keeper = self._keeper(trainer, run, resume, overwrite, checkpoint_seconds)
         with ProgressLine(self.epochs, self.verbose) as line:
 
             def each_epoch(p: Population) -> None:
-                line.show(p.progress[0])
                 if keeper is not None:
                     keeper.after_epoch(p)
+                line.show(p.progress[0])
 
-            trainer.run(each_epoch)
+            try:
+                trainer.run(each_epoch)
+            except KeyboardInterrupt as stop:
+                if keeper is not None:
+                    keeper.interrupted(trainer, stop)
+                raise
         self._fitted(trainer, 0, prepared)
         if run is not None and keeper is not None:
             self.save(run)
@@ -182,7 +189,7 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         else:
             keeper.remove()
             (folder / runs.MANIFEST).unlink(missing_ok=True)
-            atomic.write(folder / "config.yaml", runs.config_text(self))
+            atomic.write(folder / "config.yaml", configuration.config_text(self))
         return keeper
 
     def _prepare(self, data: MultimodalData) -> Preparation:
@@ -217,7 +224,8 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
     def _hidden(self) -> tuple[int, ...]:
         if isinstance(self.hidden, (str, int)) or not hasattr(self.hidden, "__iter__"):
             raise InputError(
-                f"hidden is {self.hidden!r}; give the units of every hidden layer, such as (256,) or (256, 128)."
+                f"hidden is {self.hidden!r}; give the units of every hidden layer, such as (256,) or (256, "
+                "128)."
             )
         return tuple(self.hidden)
 
@@ -271,4 +279,4 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         """Return a hash of this configuration and the data as the model would read them."""
         data = read(X)
         trainer = self._trainer(data, self._prepare(data))
-        return runs.fingerprint(self, trainer.x, trainer.mask)
+        return configuration.fingerprint(self, trainer.x, trainer.mask)

@@ -25,7 +25,8 @@ class Task:
         test: Test rows.
         train_y: (N,) labels.
         test_y: (N',) labels.
-        oracles: Per modality a classifier trained on the real training rows, with its accuracy on the real test rows.
+        oracles: Per modality a classifier trained on the real training rows, with its accuracy on the real
+            test rows.
         raw: Per modality the linear probe on the raw features.
         probe_size: Training rows of every probe, at most; None for all.
     """
@@ -147,7 +148,7 @@ def label_of(data: MultimodalData, label: str | None) -> str:
 
 
 def features(prepared: Preparation, data: MultimodalData) -> dict[str, np.ndarray]:
-    """Return real data as probes and oracles read them: the data's units, holes at the mean, categories one-hot."""
+    """Return real data as probes and oracles read them: own units, holes at the mean, categories one-hot."""
     x, mask = prepared.apply(data)
     out = {}
     for name, values in x.items():
@@ -164,8 +165,9 @@ def features(prepared: Preparation, data: MultimodalData) -> dict[str, np.ndarra
 def evaluate(estimator: Counterpoint, on: Task, *, seed: int = 0, seconds: float | None = None) -> Evaluation:
     """Evaluate a fitted estimator.
 
-    Probes are logistic regressions on posterior means of each modality alone; coherence translates from each modality alone,
-    with one latent draw a row, and asks the target's oracle; reconstruction takes one draw, given all and given itself.
+    Probes are logistic regressions on posterior means of each modality alone; coherence translates from each
+    modality alone, with one latent draw a row, and asks the target's oracle; reconstruction takes one draw,
+    given all and given itself.
 
     Args:
         estimator: Fitted on the training rows of the task.

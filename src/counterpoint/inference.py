@@ -1,10 +1,12 @@
 """What a fitted model can be asked: latents of any subset, decodings, imputations, scores.
 
-Functions of a model and a `Batch` in model space (standardised values); `estimator` brings in names and units.
+Functions of a model and a `Batch` in model space (standardised values); `estimator` brings in names and
+units.
 Shapes: rows N, latent D, draws K.
 
-Where every modality keeps its own latent (MMVM, independent VAEs) and several are observed, the latent is that of the mixture of their
-posteriors, h(z|X) = 1/M sum_m q_m: the prior that tied them in training. `how="product"` takes their product instead.
+Where every modality keeps its own latent (MMVM, independent VAEs) and several are observed, the latent is
+that of the mixture of their posteriors, h(z|X) = 1/M sum_m q_m: the prior that tied them in training.
+`how="product"` takes their product instead.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -41,8 +43,8 @@ def joint(model: MultimodalVAE, batch: Batch, how: str = "mixture") -> Posterior
     Args:
         model: A model.
         batch: Rows; hide modalities with `batch.given(names)`.
-        how: `"mixture"` or `"product"` of the present posteriors, for methods whose latents are separate; the others have a joint posterior of
-            their own.
+        how: `"mixture"` or `"product"` of the present posteriors, for methods whose latents are separate; the
+            others have a joint posterior of their own.
 
     Raises:
         InputError: If `how` is neither, or a product is asked of posteriors that have none.
@@ -55,7 +57,8 @@ def joint(model: MultimodalVAE, batch: Batch, how: str = "mixture") -> Posterior
     if how == "product":
         if not isinstance(q, DiagNormal):
             raise InputError(
-                f"how='product' needs normal posteriors, and those of {model.method.name} are not; use 'mixture'."
+                f"how='product' needs normal posteriors, and those of {model.method.name} are not; use "
+                "'mixture'."
             )
         return Product()(q, present)
     return model.method.aggregation(q, present)
@@ -103,8 +106,8 @@ def latents(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return latents from which `target` is reconstructed, (K, N, D), with their weights (K, N).
 
-    A method with separate latents reconstructs a modality that is present from that modality's own posterior, as in training.
-    With `draws` = 0 the experts' means are returned, weighted as in the mixture.
+    A method with separate latents reconstructs a modality that is present from that modality's own posterior,
+    as in training. With `draws` = 0 the experts' means are returned, weighted as in the mixture.
     """
     posterior = joint(model, batch, how)
     if not model.method.aggregation.shared:
@@ -135,7 +138,7 @@ def _own(model: MultimodalVAE, batch: Batch, target: str, posterior: Posterior, 
 def decoded_mean(
     model: MultimodalVAE, z: torch.Tensor, weight: torch.Tensor, target: str, exposure: torch.Tensor | None
 ) -> torch.Tensor:
-    """Return the likelihood's mean of `target` averaged over latents z (K, N, D) with weights (K, N): (N, *event)."""
+    """Return the likelihood's mean of `target`, (N, *event), averaged over z (K, N, D) by weight (K, N)."""
     modality = model[target]
     total: Any = 0.0
     for z_k, w_k in zip(z, weight, strict=True):
@@ -195,10 +198,10 @@ def impute(
     generator: torch.Generator,
     how: str = "mixture",
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return mean (N, *event), standard deviation (N, *event) and predictive draws (K, N, *event) of a modality.
+    """Return mean and standard deviation (N, *event), and predictive draws (K, N, *event), of a modality.
 
-    Every row is imputed from whatever it has, the latent drawn from the joint posterior. The variance is that of the means over the
-    draws plus the mean of the likelihood's own.
+    Every row is imputed from whatever it has, the latent drawn from the joint posterior. The variance is that
+    of the means over the draws plus the mean of the likelihood's own.
     """
     modality = model[target]
     sizes = exposure_of(model, batch, target)
@@ -230,7 +233,7 @@ def distortion(
     draws: int = 1,
     how: str = "mixture",
 ) -> torch.Tensor:
-    """Return -E log p(target | z) in nats per row, (N,), with z from what `batch` gives and values from `truth`.
+    """Return -E log p(target | z) in nats, (N,), with z from what `batch` gives and values from `truth`.
 
     Zero on rows of which `truth` holds no value.
     """
@@ -246,7 +249,7 @@ def distortion(
 def rates(
     model: MultimodalVAE, batch: Batch, *, generator: torch.Generator, step: int = 0
 ) -> dict[str, torch.Tensor]:
-    """Return the training rate of every row in nats, name -> (N,): one a modality, or one for the joint latent."""
+    """Return every row's training rate in nats, name -> (N,): one a modality, or one of the joint latent."""
     parts: list[dict[str, torch.Tensor]] = []
     with torch.no_grad():
         for part in chunks(batch):

@@ -31,7 +31,9 @@ class Aggregation(Protocol):
         """E for M modalities."""
         ...
 
-    def __call__(self, q: Any, present: Tensor) -> Posterior: ...
+    def __call__(self, q: Any, present: Tensor) -> Posterior:
+        """Return the experts, what they weigh and what they must explain."""
+        ...
 
 
 @runtime_checkable
@@ -51,7 +53,9 @@ class Objective(Protocol):
         """How much noise a step takes."""
         ...
 
-    def __call__(self, model: "MultimodalVAE", batch: Batch, noise: Noise, hyper: Hyper) -> Loss: ...
+    def __call__(self, model: "MultimodalVAE", batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
+        """Return the loss per row and its terms, in nats."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,9 @@ class MultimodalVAE(nn.Module):
         >>> import torch
         >>> from counterpoint.likelihoods import Normal
         >>> from counterpoint.methods import mmvm
-        >>> parts = {n: Modality(torch.nn.Linear(3, 4), torch.nn.Linear(2, 3), Normal((3,))) for n in ("a", "b")}
+        >>> def linear():
+        ...     return Modality(torch.nn.Linear(3, 4), torch.nn.Linear(2, 3), Normal((3,)))
+        >>> parts = {"a": linear(), "b": linear()}
         >>> model = MultimodalVAE(parts, mmvm(), latent_dim=2)
         >>> x = {n: torch.zeros(5, 3) for n in parts}
         >>> batch = Batch(x, {n: torch.ones(5, dtype=torch.bool) for n in parts})

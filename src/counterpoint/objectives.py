@@ -1,7 +1,7 @@
 """Objectives: from experts, prior and likelihoods to a loss with named terms per row.
 
-An objective is a pure function of (model, batch, noise, hyperparameters). Noise comes from outside: `needs` says how
-much of it, and the trainer draws it from the model's own generator.
+An objective is a pure function of (model, batch, noise, hyperparameters). Noise comes from outside: `needs`
+says how much of it, and the trainer draws it from the model's own generator.
 """
 
 from collections.abc import Mapping
@@ -44,8 +44,8 @@ class Loss:
 
     Args:
         total: (B,), what is minimised after averaging over the rows.
-        terms: name -> (B,). `distortion/NAME` is -log p(x_m | z) without the modality's weight; `rate` (or `rate/NAME` where
-            every modality has its own latent) is without beta.
+        terms: name -> (B,). `distortion/NAME` is -log p(x_m | z) without the modality's weight; `rate` (or
+            `rate/NAME` where every modality has its own latent) is without beta.
     """
 
     total: Float[Tensor, "B"]
@@ -54,17 +54,19 @@ class Loss:
 
 @dataclass(frozen=True)
 class ELBO:
-    """Minus the evidence lower bound, for any aggregation and prior:
+    """Minus the evidence lower bound, for any aggregation and prior.
 
         L = sum_e w_e [ sum_{m in targets(e)} v_m NLL_m(x_m; z_e) + beta^p c rate_e ],    z_e ~ q_e
 
-    with w_e the weight of expert e, v_m the weight of modality m. Where the latent is shared, one expert per row is enough for
-    the distortion (`draw="one"`): its expectation is the sum. The rate is always the sum, which costs no decoding.
+    with w_e the weight of expert e, v_m the weight of modality m. Where the latent is shared, one expert per
+    row is enough for the distortion (`draw="one"`): its expectation is the sum. The rate is always the sum,
+    which costs no decoding.
 
     Args:
         draw: Which experts are decoded: `"one"` at random in each row; `"stratified"`, by position in the
             batch, as the released codes do; `"all"`.
-        kl_count: c = 1 (`"once"`) or the number of modalities that the row has (`"per_modality"`, the released code).
+        kl_count: c = 1 (`"once"`) or the number of modalities that the row has (`"per_modality"`, the
+            released code).
         beta_power: p. The released independent VAEs on PolyMNIST apply beta twice.
         draws: K, latent draws per expert.
 
@@ -94,6 +96,7 @@ class ELBO:
         return Needs(self.draws, 1, 1 if self.draw == "one" else 0)
 
     def __call__(self, model: "MultimodalVAE", batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
+        """Return the loss per row and its terms, in nats."""
         present = batch.present
         posterior = model.method.aggregation(model.unimodal(batch, present), present)
         decoded = posterior

@@ -65,7 +65,7 @@ class MixtureOfExperts:
     Example:
         >>> MixtureOfExperts("mixtur")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        counterpoint.errors.InputError: rate is 'mixtur'; allowed are pairwise, mixture, ... Did you mean 'mixture'?
+        counterpoint.errors.InputError: rate is 'mixtur'; allowed are pairwise, ... Did you mean 'mixture'?
     """
 
     rate_kind: str = "pairwise"

@@ -1,26 +1,21 @@
-"""A run is a directory: configuration, weights, data card, metrics, scores, environment, model card. No pickle."""
+"""A run is a directory: configuration, weights, data card, metrics, scores, environment. No pickle."""
 
 import csv
 import hashlib
 import io
 import json
 import os
-import platform
-import subprocess
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from counterpoint import atomic
+from counterpoint import atomic, configuration, provenance
 from counterpoint.data import Preparation
-from counterpoint.errors import InputError, choose, nearest
-from counterpoint.schedules import Schedule
+from counterpoint.errors import InputError, choose
 
 if TYPE_CHECKING:
     from counterpoint.estimator import Counterpoint
@@ -36,11 +31,10 @@ FILES = (
     "README.md",
 )
 MANIFEST = "manifest.json"
-_OWN = "own modules"
 
 
 def save(estimator: "Counterpoint", run: str | Path, scores: Mapping[str, Any] | None = None) -> Path:
-    """Write a fitted estimator as a run directory; every file atomically, the manifest with their hashes last.
+    """Write a fitted estimator as a run directory: every file atomically, their hashes last.
 
     Args:
         estimator: A fitted estimator.
@@ -58,20 +52,21 @@ def save(estimator: "Counterpoint", run: str | Path, scores: Mapping[str, Any] |
         "training": estimator.data_summary_,
     }
     tensors = {k: v.detach().cpu().contiguous() for k, v in estimator.model_.state_dict().items()}
-    header = {"card": _hash(_json(card["preparation"]))}  # one entry: safetensors writes several in any order
+    # One entry: safetensors writes several in any order.
+    header = {"card": _hash(as_json(card["preparation"]))}
     contents: dict[str, bytes] = {
-        "config.yaml": config_text(estimator).encode(),
+        "config.yaml": configuration.config_text(estimator).encode(),
         "model.safetensors": to_bytes(tensors, metadata=header),
-        "data_card.json": _json(card),
+        "data_card.json": as_json(card),
         "metrics.csv": _metrics(estimator.history_),
-        "scores.json": _json(dict(scores or {})),
-        "environment.json": _json(environment(estimator)),
-        "README.md": _model_card(estimator, scores or {}).encode(),
+        "scores.json": as_json(dict(scores or {})),
+        "environment.json": as_json(provenance.environment(estimator)),
+        "README.md": provenance.model_card(estimator, scores or {}).encode(),
     }
     for name, content in contents.items():
         atomic.write(folder / name, content)
     manifest = {"format": FORMAT, "files": {k: _hash(v) for k, v in contents.items()}}
-    atomic.write(folder / MANIFEST, _json(manifest))
+    atomic.write(folder / MANIFEST, as_json(manifest))
     return folder
 
 
@@ -83,10 +78,10 @@ def add_scores(run: str | Path, scores: Mapping[str, Any]) -> None:
     """
     folder = _path(run)
     manifest = verify(folder)
-    content = _json(dict(scores))
+    content = as_json(dict(scores))
     atomic.write(folder / "scores.json", content)
     manifest["files"]["scores.json"] = _hash(content)
-    atomic.write(folder / MANIFEST, _json(manifest))
+    atomic.write(folder / MANIFEST, as_json(manifest))
 
 
 def load(
@@ -100,12 +95,13 @@ def load(
         device: Where to put the model.
 
     Raises:
-        InputError: If the directory is missing, incomplete, truncated or changed, or its weights belong to other data.
+        InputError: If the directory is missing, incomplete, truncated or changed, or its weights belong to
+            other data.
 
     Example:
-        >>> load("no/such/run")
+        >>> load("no/such/run")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        counterpoint.errors.InputError: no/such/run does not exist; give the directory of a run, such as runs/NAME.
+        counterpoint.errors.InputError: no/such/run does not exist; give the directory of a run, ...
     """
     from counterpoint.estimator import Counterpoint
 
@@ -113,29 +109,32 @@ def load(
     check_device(device)
     verify(folder)
     card = _card(folder / "data_card.json")
-    estimator = Counterpoint(**read_config(folder / "config.yaml"))
+    estimator = Counterpoint(**configuration.read_config(folder / "config.yaml"))
     if networks:
         kinds = estimator.network if isinstance(estimator.network, Mapping) else {}
         estimator.network = {**kinds, **networks}
-    if isinstance(estimator.network, Mapping) and _OWN in estimator.network.values():
-        own = [k for k, v in estimator.network.items() if v == _OWN]
+    if isinstance(estimator.network, Mapping) and configuration.OWN in estimator.network.values():
+        own = [k for k, v in estimator.network.items() if v == configuration.OWN]
         raise InputError(
-            f"{folder} was trained with own modules for {', '.join(own)}; pass networks={{name: (encoder, decoder)}}."
+            f"{folder} was trained with own modules for {', '.join(own)}; pass "
+            f"networks={{name: (encoder, decoder)}}."
         )
     estimator.device = device
     estimator.preparation_ = Preparation.from_dict(card["preparation"])
     model = estimator._model(estimator.preparation_)
     tensors, header = read_tensors(folder / "model.safetensors")
-    if header.get("card") != _hash(_json(card["preparation"])):
+    if header.get("card") != _hash(as_json(card["preparation"])):
         raise InputError(
-            f"the weights in {folder} were trained on other data than its data card describes; take both from one run."
+            f"the weights in {folder} were trained on other data than its data card describes; take both "
+            "from one run."
         )
     wanted = {k: tuple(v.shape) for k, v in model.state_dict().items()}
     found = {k: tuple(v.shape) for k, v in tensors.items()}
     if wanted != found:
         wrong = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))[0]
         raise InputError(
-            f"the weights in {folder} do not fit its configuration: {wrong} is {found.get(wrong)}, not {wanted.get(wrong)}."
+            f"the weights in {folder} do not fit its configuration: {wrong} is {found.get(wrong)}, not "
+            f"{wanted.get(wrong)}."
         )
     dtype = next(iter(tensors.values())).dtype
     model.to(dtype).load_state_dict(tensors)
@@ -214,7 +213,8 @@ def verify(folder: Path) -> dict[str, Any]:
             raise InputError(f"{folder} lacks {name}; restore the file, or fit again.")
         if _hash(path.read_bytes()) != files[name]:
             raise InputError(
-                f"{path} is not as it was written: truncated, changed, or from another run. Restore it, or fit again."
+                f"{path} is not as it was written: truncated, changed, or from another run. Restore it, or "
+                "fit again."
             )
     return manifest
 
@@ -223,7 +223,8 @@ def check_folder(run: str | Path, overwrite: bool = False) -> Path:
     """Return the directory, if a run may be written there.
 
     Raises:
-        InputError: If it is a file, holds something that is not a run, or (without `overwrite`) a finished run.
+        InputError: If it is a file, holds something that is not a run, or (without `overwrite`) a finished
+            run.
     """
     folder = _path(run)
     for place in (folder, *folder.parents):
@@ -234,44 +235,14 @@ def check_folder(run: str | Path, overwrite: bool = False) -> Path:
         there = {p.name for p in folder.iterdir()}
         if there and not there & {MANIFEST, "config.yaml"}:
             raise InputError(
-                f"run {str(folder)!r} holds other files ({sorted(there)[0]}, ...); give an empty or new directory."
+                f"run {str(folder)!r} holds other files ({sorted(there)[0]}, ...); give an empty or new "
+                "directory."
             )
         if MANIFEST in there and not overwrite:
             raise InputError(
                 f"run {str(folder)!r} holds a finished run; give another directory, or overwrite=True."
             )
     return folder
-
-
-def config_text(estimator: "Counterpoint") -> str:
-    """Return every constructor argument as YAML."""
-    params = estimator.get_params(deep=False)
-    plain = {k: _plain(v) for k, v in params.items() if k not in ("device", "verbose")}
-    return yaml.safe_dump(plain, sort_keys=False)
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Return the constructor arguments of a config file.
-
-    Raises:
-        InputError: If it is no YAML mapping, or names an unknown option (the nearest is told).
-    """
-    from counterpoint.estimator import Counterpoint
-
-    try:
-        given = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise InputError(
-            f"{path} cannot be read as YAML ({said}); give lines such as 'method: mmvm'."
-        ) from error
-    if not isinstance(given, dict):
-        raise InputError(f"{path} holds no options; it must be a mapping such as 'method: mmvm'.")
-    allowed = Counterpoint().get_params(deep=False)
-    for key in given:
-        if key not in allowed:
-            raise InputError(f"{path} has an option {key!r} that does not exist.{nearest(str(key), allowed)}")
-    return given
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -287,65 +258,8 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         raise InputError(f"{path} is truncated or damaged ({error}); restore it, or fit again.") from error
 
 
-def environment(estimator: "Counterpoint") -> dict[str, Any]:
-    """Return what the run was made with: versions, device, threads, seed, git commit."""
-    packages = {}
-    for name in ("counterpoint", "torch", "numpy", "scipy", "scikit-learn", "safetensors"):
-        try:
-            packages[name] = version(name)
-        except PackageNotFoundError:
-            packages[name] = None
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": packages,
-        "device": str(estimator.device),
-        "threads": torch.get_num_threads(),
-        "seed": estimator.seed,
-        "git_commit": _commit(),
-    }
-
-
-def _commit() -> str | None:
-    """Return the commit of the working directory, or None outside a repository."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
-
-
-def fingerprint(
-    estimator: "Counterpoint", x: Mapping[str, torch.Tensor], mask: Mapping[str, torch.Tensor]
-) -> str:
-    """Return a hash of configuration and prepared data."""
-    digest = hashlib.sha256(config_text(estimator).encode())
-    for name, tensor in (*x.items(), *mask.items()):
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """Return an option as YAML can hold it."""
-    if hasattr(value, "tolist"):  # numpy's numbers and arrays; a numpy float is a float that YAML refuses
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        if any(isinstance(v, torch.nn.Module) for v in value):
-            return _OWN
-        return [_plain(v) for v in value]
-    if isinstance(value, Schedule):  # every digit: str() rounds for the reader
-        return f"{value.kind}:{value.start!r}:{value.end!r}:{value.steps}"
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return str(value)
-
-
-def _json(value: Any) -> bytes:
+def as_json(value: Any) -> bytes:
+    """Return a value as JSON with sorted keys: equal values are equal bytes."""
     return (json.dumps(value, indent=1, sort_keys=True, allow_nan=True) + "\n").encode()
 
 
@@ -368,29 +282,3 @@ def _history(path: Path) -> list[dict[str, float]]:
         return [{k: int(v) if k in ("epoch", "step") else v for k, v in row.items()} for row in rows]
     except (ValueError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); restore it, or fit again.") from error
-
-
-def _model_card(estimator: "Counterpoint", scores: Mapping[str, Any]) -> str:
-    summary, prepared = estimator.data_summary_, estimator.preparation_
-    lines = [
-        "---",
-        "library_name: counterpoint",
-        f"tags: [multimodal, vae, {estimator.method}]",
-        "---",
-        f"# {estimator.method}, {len(prepared.names)} modalities, {estimator.latent_dim} latent dimensions",
-        "",
-        f"Trained on {summary['rows']} rows, seed {estimator.seed}; best epoch {estimator.best_epoch_} of {len(estimator.history_)}.",
-        "",
-        "| modality | shape | likelihood | rows that have it |",
-        "| --- | --- | --- | --- |",
-    ]
-    for name in prepared.names:
-        one = prepared[name]
-        shape = " x ".join(str(s) for s in one.event)
-        lines.append(f"| {name} | {shape} | {one.likelihood} | {summary['present'][name]} |")
-    lines += ["", "Load with `counterpoint.load(directory)`. `manifest.json` holds the hash of every file."]
-    lines += [
-        "",
-        "Scores: see `scores.json`." if scores else "No scores were computed yet: `counterpoint evaluate`.",
-    ]
-    return "\n".join(lines) + "\n"

@@ -29,8 +29,8 @@ class Schedule:
     Raises:
         InputError: If the kind is unknown, a value is negative or not finite, or `steps` is below 1.
 
-    Source: the `exp` kind is the alpha schedule of the released MMVM code (Sutter et al. 2024), where start = 1,
-    end = 0 and T = 150000.
+    Source: the `exp` kind is the alpha schedule of the released MMVM code (Sutter et al. 2024), where
+    start = 1, end = 0 and T = 150000.
 
     Example:
         >>> alpha = Schedule("exp", 1.0, 0.0, 150_000)

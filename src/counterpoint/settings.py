@@ -1,6 +1,6 @@
-"""The options of a fit, as the command line reads them: names, defaults and words of `Counterpoint`, without torch.
+"""The options of a fit, as the command line reads them.
 
-A test keeps the two alike.
+Names, defaults and words are those of `Counterpoint`, without torch; a test keeps the two alike.
 """
 
 from dataclasses import dataclass

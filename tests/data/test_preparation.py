@@ -14,28 +14,10 @@ from hypothesis.extra import numpy as hnp
 from counterpoint.data import Preparation, read
 from counterpoint.data.checks import LIKELIHOODS
 from counterpoint.errors import InputError
+from kinds_of_data import mixed
 
 NAN = float("nan")
 RNG = np.random.default_rng(0)
-
-
-def mixed(rows=40):
-    """One modality of each kind, with holes."""
-    real = pd.DataFrame(RNG.normal(3, 2, (rows, 3)), columns=["u", "v", "w"])
-    real.iloc[0, 0] = NAN
-    image = RNG.integers(0, 256, (rows, 4, 4)).astype(np.uint8)
-    return read(
-        {
-            "real": real,
-            "counts": RNG.negative_binomial(1, 0.1, (rows, 6)),
-            "few": RNG.poisson(2, (rows, 3)),
-            "image": image,
-            "unit": RNG.uniform(size=(rows, 2, 2)),
-            "binary": RNG.integers(0, 2, (rows, 3)),
-            "text": np.array(["x", "y", "z"])[np.arange(rows) % 3],
-        },
-        mask={"counts": np.arange(rows) > 2},
-    )
 
 
 KINDS = {

@@ -109,7 +109,7 @@ def killed(case: str, run: Path, moment: float) -> int:
         os.kill(pid, signal.SIGKILL)
         if end_of(pid) == -signal.SIGKILL and (run / NAME).exists():
             with safe_open(run / NAME, framework="np") as file:
-                position = json.loads(file.metadata()["position"])
+                position = json.loads(file.metadata()["checkpoint"])["position"]
             return json.loads(position["progress"])["epoch"]
         moment /= 2
 
@@ -243,6 +243,17 @@ def test_a_truncated_checkpoint_is_refused(interrupted, kept):
     content = path.read_bytes()
     path.write_bytes(content[:-1] if kept < 0 else content[: int(len(content) * kept)])
     with pytest.raises(InputError, match=r"truncated or damaged.*delete it and fit again"):
+        quick().fit(data(), run=interrupted, resume=True)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.999])
+def test_one_flipped_byte_in_a_tensor_is_refused(interrupted, place):
+    path = interrupted / NAME
+    content = bytearray(path.read_bytes())
+    start = 8 + int.from_bytes(content[:8], "little")  # behind the header: safetensors says its length first
+    content[start + int(place * (len(content) - start))] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"damaged \(its weights are not those.*delete it and fit again"):
         quick().fit(data(), run=interrupted, resume=True)
 
 

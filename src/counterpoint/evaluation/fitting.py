@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from counterpoint.errors import InputError, whole
+from counterpoint.seeds import derive
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 def derived_seed(seed: int, *words: str) -> int:
-    """Return a whole number below 2**32 that belongs to `seed` and the words, and to nothing else.
+    """Return a seed for one use of `seed`, below 2**32 as scikit-learn wants it.
 
     Modalities get their own streams by name, so that adding or reordering modalities changes no other result.
 
@@ -19,12 +20,7 @@ def derived_seed(seed: int, *words: str) -> int:
         >>> len({derived_seed(0, "image"), derived_seed(0, "image"), derived_seed(0, "text")})
         2
     """
-    import zlib
-
-    import numpy as np
-
-    keys = [zlib.crc32(word.encode()) for word in words]
-    return int(np.random.SeedSequence([whole("seed", seed, 0), *keys]).generate_state(1)[0])
+    return derive(whole("seed", seed, 0), *words) % 2**32
 
 
 def stratified(y: np.ndarray, size: int, seed: int) -> np.ndarray:

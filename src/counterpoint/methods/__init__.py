@@ -35,14 +35,15 @@ def method(name: str, options: Mapping[str, Any] | None = None) -> Method:
         options: The recipe's options.
 
     Raises:
-        InputError: If the method or an option is unknown (the nearest name is told), or a value is out of range.
+        InputError: If the method or an option is unknown (the nearest name is told), or a value is out of
+            range.
 
     Example:
         >>> method("mmvm", {"rate": "mixture"}).name
         'mmvm'
-        >>> method("mmvm", {"rat": "mixture"})
+        >>> method("mmvm", {"rat": "mixture"})  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        counterpoint.errors.InputError: mmvm has no option 'rat'; it has beta, draws, rate, alpha, preset. Did you mean 'rate'?
+        counterpoint.errors.InputError: mmvm has no option 'rat'; it has beta, ... Did you mean 'rate'?
     """
     recipe = METHODS[choose("method", name, METHODS)]
     allowed = list(inspect.signature(recipe).parameters)

@@ -26,12 +26,14 @@ def moe(
         q(z|X) = 1/M sum_m q_m(z|x_m)
         L = E_{e ~ q's components}[ sum_m NLL_m(x_m; z_e) ] + beta c 1/M sum_e KL(q_e || N(0, I))
 
-    The mean of the KLs bounds the KL of the mixture from above. MMVAE proper (importance weights, Laplace) is another method.
+    The mean of the KLs bounds the KL of the mixture from above. MMVAE proper (importance weights, Laplace) is
+    another method.
 
     Args:
         beta: Weight of the rate, a number or a schedule.
         draws: K, latent draws per expert.
-        draw: Experts decoded per row: `"one"` at random (unless given), `"stratified"` by position in the batch, `"all"`.
+        draw: Experts decoded per row: `"one"` at random (unless given), `"stratified"` by position in the
+            batch, `"all"`.
         kl_count: c = 1 (`"once"`, unless given) or the number of present modalities (`"per_modality"`).
         preset: `"paper"` (all, once) or `"official"` (stratified, per modality).
 

@@ -33,10 +33,13 @@ def mopoe(
     Args:
         beta: Weight of the rate, a number or a schedule.
         draws: K, latent draws per expert.
-        draw: Subsets decoded per row: `"one"` at random (unless given), `"stratified"` by position in the batch, `"all"`.
-        prior_expert: Multiply N(0, I) into `"none"` of the products (unless given), only the `"full"` one, or `"all"`.
+        draw: Subsets decoded per row: `"one"` at random (unless given), `"stratified"` by position in the
+            batch, `"all"`.
+        prior_expert: Multiply N(0, I) into `"none"` of the products (unless given), only the `"full"` one, or
+            `"all"`.
         kl_count: c = 1 (`"once"`, unless given) or the number of present modalities (`"per_modality"`).
-        preset: `"paper"`, `"official"` (MoPoE's own code) or `"official_mmvm"` (the baseline of the MMVM code).
+        preset: `"paper"`, `"official"` (MoPoE's own code) or `"official_mmvm"` (the baseline of the MMVM
+            code).
 
     Raises:
         InputError: If an option is out of range.

@@ -35,8 +35,8 @@ def mvae(
         ELBO(A) = sum_{m in A} NLL_m(x_m; z_A) + beta KL(q_A || N(0, I)),    z_A ~ q_A
         L = ELBO(all) + sum_m ELBO({m}) + sum_{j=1..k} ELBO(A_j)
 
-    with A_j random, 2 <= |A_j| <= M - 1, the size drawn first. Here every row draws its own A_j. For M = 2 the last
-    sum is empty, for M = 1 only ELBO(all) is left. The sum is not a bound on log p(X).
+    with A_j random, 2 <= |A_j| <= M - 1, the size drawn first. Here every row draws its own A_j. For M = 2
+    the last sum is empty, for M = 1 only ELBO(all) is left. The sum is not a bound on log p(X).
 
     Args:
         beta: Weight of the rate, a number or a schedule (the released code anneals it: `"linear:0:1:STEPS"`).
@@ -69,7 +69,7 @@ def mvae(
 
 @dataclass(frozen=True)
 class SubsampledELBO:
-    """The sum of ELBOs over singletons, the full set and k random subsets, each explaining its own members."""
+    """ELBOs of singletons, the full set and k random subsets, summed; each explains its own members."""
 
     prior_expert: str
     random_subsets: int
@@ -83,6 +83,7 @@ class SubsampledELBO:
         return Needs(self.draws, modalities + 1 + drawn, drawn * (1 + modalities))
 
     def __call__(self, model: MultimodalVAE, batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
+        """Return the loss per row and its terms, in nats."""
         present = batch.present
         q = model.unimodal(batch, present)
         assert isinstance(q, DiagNormal)

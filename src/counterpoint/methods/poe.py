@@ -31,7 +31,8 @@ def poe(
     Args:
         beta: Weight of the rate, a number or a schedule.
         draws: K, latent draws per row.
-        prior_expert: Multiply N(0, I) into the product: `"none"` (unless given), `"full"` only when nothing is absent, `"all"`.
+        prior_expert: Multiply N(0, I) into the product: `"none"` (unless given), `"full"` only when nothing
+            is absent, `"all"`.
         kl_count: c = 1 (`"once"`, unless given) or the number of present modalities (`"per_modality"`).
         preset: `"paper"` (once) or `"official"` (per modality).
 

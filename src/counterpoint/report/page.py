@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from html import escape
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from counterpoint import atomic
 from counterpoint.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def write_page(
     network, and colours follow the reader's light or dark setting. The file appears whole or not at all.
 
     Raises:
-        InputError: the title is empty, the table is neither rows nor lines, or the path is a folder.
+        InputError: the title is empty, the table is neither rows nor lines, or the path is a folder or lies
+            in one that cannot be written to.
 
     Example:
         >>> import tempfile
@@ -88,8 +89,7 @@ def write_page(
     if notes:
         items = "\n".join(f"<li>{escape(str(note))}</li>" for note in notes)
         parts.append(f"<section>\n<h2>Notes</h2>\n<ul>\n{items}\n</ul>\n</section>")
-    _write_whole(path, _document(title, "\n".join(parts)))
-    return path
+    return atomic.write(path, _document(title, "\n".join(parts)))
 
 
 def _document(title: str, body: str) -> str:
@@ -184,17 +184,3 @@ def _figure(heading: str, figure: Figure) -> str:
         f'<div class="scroll" role="region" aria-label="{name}" tabindex="0">\n'
         f"{image}\n</div></figure>\n</section>"
     )
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that readers see the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(unfinished, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)

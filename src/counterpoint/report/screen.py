@@ -3,15 +3,22 @@
 import sys
 from collections.abc import Sequence
 
+ROWS = 19  # that a table shows: with what stands around it, a screen of 25 lines
+
 
 def show_table(cells: Sequence[Sequence[str]]) -> None:
     """Print cells, the header first, as a table; numbers to the right. A pipe gets plain, unwrapped text.
+
+    Of a long table the first rows are shown, and how many there are more.
 
     Example:
         >>> show_table([["method", "accuracy"], ["mmvm", "0.88"]])
         method  accuracy
         mmvm        0.88
     """
+    if len(cells) > ROWS + 1:
+        more = f"... and {len(cells) - ROWS} more"
+        cells = [*cells[:ROWS], [more, *[""] * (len(cells[0]) - 1)]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     right = [all(_numeric(row[i]) for row in cells[1:]) for i in range(len(cells[0]))]
     if sys.stdout.isatty():

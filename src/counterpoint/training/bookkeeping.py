@@ -80,8 +80,8 @@ class Progress:
         """Raise `TrainingDivergedError` if training diverged."""
         if self.error:
             raise TrainingDivergedError(
-                f"{self.error}. Lower learning_rate (now {learning_rate:g}), set clip=1.0, or look for extreme values in that "
-                "modality."
+                f"{self.error}. Lower learning_rate (now {learning_rate:g}), set clip=1.0, or look for "
+                "extreme values in that modality."
             )
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import save
 
 from counterpoint import atomic
 from counterpoint.errors import InputError
+from counterpoint.training.bookkeeping import Progress
 from counterpoint.training.population import Population
 
 NAME = "checkpoint.safetensors"
@@ -20,8 +21,8 @@ NAME = "checkpoint.safetensors"
 class Checkpoint:
     """Keeps the state of a trainer's only model in a directory.
 
-    The file holds the last and best weights, the optimiser's moments, the position, the history and the seed; row order
-    and noise follow from seed and position, so training continues as if it had never stopped.
+    The file holds the last and best weights, the optimiser's moments, the position, the history and the seed;
+    row order and noise follow from seed and position, so training continues as if it had never stopped.
 
     Args:
         folder: Where to keep it.
@@ -37,13 +38,30 @@ class Checkpoint:
         self.path = Path(folder) / NAME
         self.fingerprint, self.seconds = fingerprint, seconds
         self._last = time.monotonic()
+        self._held: tuple[dict[str, torch.Tensor], Progress] | None = None
 
     def after_epoch(self, population: Population) -> None:
-        """Write, if it is time to."""
-        if time.monotonic() - self._last < self.seconds:
+        """Hold the state, and write it if it is time to."""
+        self._held = population.snapshot()
+        if time.monotonic() - self._last >= self.seconds:
+            self._write(population)
+
+    def interrupted(self, population: Population, stop: BaseException) -> None:
+        """Write the state after the last finished epoch; say in a note of the exception how to go on."""
+        if self._held is None:
             return
-        tensors, text = population.state()
-        about = {"position": text, "fingerprint": self.fingerprint, "digest": _digest(tensors)}
+        epoch = self._held[1].epoch
+        self._write(population)
+        stop.add_note(f"stopped; {self.path.parent} keeps epoch {epoch}: fit again with resume=True to go on")
+
+    def _write(self, population: Population) -> None:
+        assert self._held is not None
+        tensors, progress = self._held
+        about = {
+            "position": population.position(progress),
+            "fingerprint": self.fingerprint,
+            "digest": _digest(tensors),
+        }
         atomic.write(self.path, save(tensors, metadata={"checkpoint": json.dumps(about)}))
         self._last = time.monotonic()
 
@@ -70,9 +88,11 @@ class Checkpoint:
             ) from error
         if about["fingerprint"] != self.fingerprint:
             raise InputError(
-                f"{self.path} belongs to another configuration or other data; resume with the same ones, or fit without resume."
+                f"{self.path} belongs to another configuration or other data; resume with the same ones, or "
+                "fit without resume."
             )
         population.restore(tensors, about["position"])
+        self._held = population.snapshot()
 
     def remove(self) -> None:
         """Delete the file, if there is one."""

@@ -7,7 +7,7 @@ import logging
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,26 @@ from counterpoint.training.population import Progress, Sums
 _IDLE = (".*LeafSpec.* is deprecated", "You defined a `validation_step` but", "Total length of")
 
 
+def _moved(batch: Any, names: tuple[str, ...], device: torch.device, dtype: torch.dtype) -> Batch:
+    """Return what a loader gave as a batch on a device, its real values in the trainer's precision."""
+    pair = (batch.x, batch.mask) if isinstance(batch, Batch) else batch
+    if not isinstance(pair, (tuple, list)) or [set(d) for d in pair] != [set(names)] * 2:
+        wanted = ", ".join(names)
+        raise InputError(f"a loader gave no Batch or (x, mask) with the modalities {wanted}; let it do so.")
+    x, mask = ({k: d[k].to(device) for k in names} for d in pair)
+    return Batch({k: v.to(dtype) if v.is_floating_point() else v for k, v in x.items()}, mask)
+
+
+def _means(parts: Mapping[str, tuple[Sums, list[int]]], strategy: Any) -> dict[str, float]:
+    """Return the means over an epoch's rows, those of all devices together."""
+    now: dict[str, float] = {}
+    for part, (sums, rows) in parts.items():
+        for k, v in sums.mean(1).items() if rows else ():
+            both = strategy.reduce(torch.stack([v[0], v.new_tensor(sum(rows))]), reduce_op="sum")
+            now[f"{part}/{k}"] = (both[0] / both[1]).item()
+    return now
+
+
 def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0) -> Any:
     """Return a `LightningModule` that trains the model, keeps `progress` and ends with the best state."""
     from lightning.pytorch import LightningModule
@@ -37,14 +57,7 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
             return torch.optim.Adam(self.parameters(), lr=options.learning_rate, fused=True)
 
         def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Batch:
-            pair = (batch.x, batch.mask) if isinstance(batch, Batch) else batch
-            if not isinstance(pair, (tuple, list)) or [set(d) for d in pair] != [set(model.names)] * 2:
-                wanted = ", ".join(model.names)
-                raise InputError(
-                    f"a loader gave no Batch or (x, mask) with the modalities {wanted}; let it do so."
-                )
-            x, mask = ({k: d[k].to(device) for k in model.names} for d in pair)
-            return Batch({k: v.to(options.dtype) if v.is_floating_point() else v for k, v in x.items()}, mask)
+            return _moved(batch, model.names, device, options.dtype)
 
         def _noise(self, *use: str | int) -> torch.Generator:
             rank = (self.global_rank,) if self.trainer.world_size > 1 else ()
@@ -76,13 +89,7 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
             )
 
         def on_train_epoch_end(self) -> None:  # after the validation
-            p, now = self.progress, {}
-            for part, (sums, rows) in self.sums.items():
-                for k, v in sums.mean(1).items() if rows else ():
-                    both = self.trainer.strategy.reduce(
-                        torch.stack([v[0], v.new_tensor(sum(rows))]), reduce_op="sum"
-                    )
-                    now[f"{part}/{k}"] = (both[0] / both[1]).item()
+            p, now = self.progress, _means(self.sums, self.trainer.strategy)
             p.step, seconds = self.global_step, time.perf_counter() - self.started
             if p.close_epoch(now, model.method.at(p.step), seconds, options):
                 self.best = [v.detach().clone() for v in self.parameters()]

@@ -20,10 +20,11 @@ class TrainOptions:
         batch_size: Rows per step; the last step of an epoch takes what is left.
         learning_rate: Of Adam, above 0.
         clip: Largest norm of a model's gradient, taken after backward; None for no clipping.
-        validation: Share of the rows held back to choose the best epoch, in [0, 0.9]; 0 trains on all rows and keeps the last state.
+        validation: Share of the rows held back to choose the best epoch, in [0, 0.9]; 0 trains on all rows
+            and keeps the last state.
         patience: Epochs without a better validation loss after which training stops; None never stops early.
-        precision: `"float32"`; `"bfloat16"` runs the networks (not the likelihoods or divergences) in bfloat16, where the
-            processor has it; `"float64"`.
+        precision: `"float32"`; `"bfloat16"` runs the networks (not the likelihoods or divergences) in
+            bfloat16, where the processor has it; `"float64"`.
 
     Raises:
         InputError: If a value is out of range, or the processor lacks the precision.
@@ -70,7 +71,8 @@ class TrainOptions:
             return None
         if device.type == "cpu" and not torch.cpu._is_amx_tile_supported():
             raise InputError(
-                f"precision is 'bfloat16', which this processor ({platform.machine()}) has no matrix unit for; use 'float32'."
+                f"precision is 'bfloat16', which this processor ({platform.machine()}) has no matrix unit "
+                "for; use 'float32'."
             )
         return torch.bfloat16
 
@@ -94,7 +96,8 @@ def split(rows: int, share: float, seed: int) -> tuple[torch.Tensor, torch.Tenso
     held = round(rows * share) if share else 0
     if share and not held:
         raise InputError(
-            f"validation={share:g} of {rows} rows leaves no validation row; give more rows, or validation=0 to use all."
+            f"validation={share:g} of {rows} rows leaves no validation row; give more rows, or validation=0 "
+            "to use all."
         )
     if held >= rows:
         raise InputError(

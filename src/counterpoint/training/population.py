@@ -1,8 +1,9 @@
 """The in-memory trainer: one model, or many of one build in a stack.
 
-Every model is one row of a flat matrix P (E, n); its weights are views of that row, so that one fused Adam call
-updates a whole model. One model (E = 1) runs as the ordinary module; more run under `torch.func.vmap`. Every model
-has its own seed for initial weights, row order and noise, so it sees in a stack what it would see alone.
+Every model is one row of a flat matrix P (E, n); its weights are views of that row, so that one fused Adam
+call updates a whole model. One model (E = 1) runs as the ordinary module; more run under `torch.func.vmap`.
+Every model has its own seed for initial weights, row order and noise, so it sees in a stack what it would see
+alone.
 
 (E counts models here, experts elsewhere.)
 """
@@ -10,6 +11,7 @@ has its own seed for initial weights, row order and noise, so it sees in a stack
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -67,7 +69,8 @@ class Population:
         rates = list(learning_rates or [options.learning_rate] * len(models))
         if not models or not len(models) == len(seeds) == len(rates):
             raise InputError(
-                f"{len(models)} models came with {len(seeds)} seeds and {len(rates)} learning rates; give one of each per model."
+                f"{len(models)} models came with {len(seeds)} seeds and {len(rates)} learning rates; give "
+                "one of each per model."
             )
         self.models, self.options, self.seeds = list(models), options, list(seeds)
         self.x, self.mask = dict(x), dict(mask)
@@ -86,7 +89,7 @@ class Population:
         return next(iter(self.x.values())).shape[0]
 
     def _lay_flat(self, rates: Sequence[float]) -> None:
-        """Put every model's parameters into one row of P, their gradients into G, and make the weights views of them."""
+        """Put every model's parameters into a row of P, their gradients into G; the weights become views."""
         shapes = [[(k, p.shape) for k, p in m.named_parameters()] for m in self.models]
         if any(s != shapes[0] for s in shapes):
             raise InputError("the models differ in their parameters; a stack needs models of one build.")
@@ -113,8 +116,8 @@ class Population:
         """Train until every model has stopped; `each_epoch` is called after every epoch.
 
         Raises:
-            TrainingDivergedError: If a loss term of the only model is no longer finite. In a stack such a model stops,
-                keeps its best state, and its `error` says why; the others go on.
+            TrainingDivergedError: If a loss term of the only model is no longer finite. In a stack such a
+                model stops, keeps its best state, and its `error` says why; the others go on.
         """
         while not all(p.stopped for p in self.progress):
             started = time.perf_counter()
@@ -190,7 +193,10 @@ class Population:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, torch.Tensor]:
-        """Return the mean terms over every model's validation rows, at the final hyperparameters and the same noise every epoch."""
+        """Return the mean terms over every model's validation rows.
+
+        At the final hyperparameters, and with the same noise in every epoch.
+        """
         rows = torch.stack([v for _, v in self.splits]).to(self.device)
         if not rows.shape[1]:
             return {}
@@ -202,7 +208,7 @@ class Population:
         return sums.mean(rows.shape[1])
 
     def _record(self, sums: dict[str, torch.Tensor], held: dict[str, torch.Tensor], seconds: float) -> None:
-        """Write the epoch into every running model's history, keep its best state, decide whether it stops."""
+        """Write the epoch into every running model's history, keep its best state, see whether it stops."""
         values = {f"train/{k}": v.tolist() for k, v in sums.items()}
         values |= {f"validation/{k}": v.tolist() for k, v in held.items()}
         sound = torch.isfinite(self.P.detach()).all(1).tolist()
@@ -230,14 +236,23 @@ class Population:
 
         Row order and noise are derived from the seed and the epoch, so the position is all there is to them.
         """
+        tensors, progress = self.snapshot(e)
+        return tensors, self.position(progress, e)
+
+    def position(self, progress: Progress, e: int = 0) -> dict[str, str]:
+        """Return a position of model e as text."""
+        return {"progress": json.dumps(vars(progress)), "seed": str(self.seeds[e])}
+
+    def snapshot(self, e: int = 0) -> tuple[dict[str, torch.Tensor], Progress]:
+        """Return the tensors of `state` and the position, as they are now: training may go on meanwhile."""
         moments = next(iter(self.adams[e].state.values()), {})
         tensors = {
             "last": self.P[e].detach(),
             "best": self.best[e],
             **{f"adam.{k}": v for k, v in moments.items()},
         }
-        text = {"progress": json.dumps(vars(self.progress[e])), "seed": str(self.seeds[e])}
-        return {k: v.clone().cpu() for k, v in tensors.items()}, text
+        progress = replace(self.progress[e], history=list(self.progress[e].history))
+        return {k: v.clone().cpu() for k, v in tensors.items()}, progress
 
     def restore(self, tensors: Mapping[str, torch.Tensor], text: Mapping[str, str], e: int = 0) -> None:
         """Continue model e from what `state` returned.

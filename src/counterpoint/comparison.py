@@ -1,18 +1,16 @@
 """Several methods on the same rows with the same networks: one table, seeds as mean and spread."""
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
-from counterpoint import atomic, runs
+from counterpoint import atomic, configuration, runs
 from counterpoint.data import MultimodalData, read
 from counterpoint.data.multimodal import check_names
 from counterpoint.errors import InputError, choose, whole
@@ -101,12 +99,14 @@ def hold_out(
     )
     if not 0 < count < len(data):
         raise InputError(
-            f"test is {test} of {len(data)} rows; give a number of rows below that, or a share between 0 and 1."
+            f"test is {test} of {len(data)} rows; give a number of rows below that, or a share between 0 and "
+            "1."
         )
     y = checks.labels(f"label {label!r}", data.labels[choose("label", label, data.labels)])
     if count < len(checks.classes(f"label {label!r}", y)):
         raise InputError(
-            f"test is {test}, which makes {count} rows for the {len(np.unique(y))} classes of {label!r}; give one row a class."
+            f"test is {test}, which makes {count} rows for the {len(np.unique(y))} classes of {label!r}; "
+            "give one row a class."
         )
     held = np.zeros(len(data), dtype=bool)
     held[stratified(y, count, seed)] = True
@@ -139,7 +139,8 @@ def compare(
         test_data: Test rows of their own, instead of `test`.
         seeds: How many, counted from 0, or which.
         options: method -> its options.
-        out: A folder: one run directory per method and seed goes in; finished runs are loaded, not fitted again.
+        out: A folder: one run directory per method and seed goes in; finished runs are loaded, not fitted
+            again.
         split_seed: Of the split into training and test rows, the same for every seed.
         workers: Processes that fit side by side, one thread each; more than one needs `out`.
         probe_size: Training rows of every probe, at most; all unless given.
@@ -173,6 +174,9 @@ def compare(
     train, held = (
         (source, read(test_data)) if test_data is not None else hold_out(source, test, key, split_seed)
     )
+    for name in methods:  # and what cannot be built
+        estimator = estimator_for(name, 0, options, params)
+        estimator._model(estimator._prepare(train))
     on = task(train, held, key, seed=split_seed, probe_size=probe_size)
     wanted = [(name, seed) for name in methods for seed in chosen]
     if workers > 1:
@@ -191,7 +195,7 @@ def compare(
     found = Comparison(on, evaluations, chosen, estimators)
     if out is not None:
         atomic.write(Path(out) / "comparison.md", found.to_markdown() + "\n")
-        atomic.write(Path(out) / "comparison.json", runs._json(found.to_dict()))
+        atomic.write(Path(out) / "comparison.json", runs.as_json(found.to_dict()))
     return found
 
 
@@ -217,7 +221,8 @@ def estimator_for(
         choose("argument", key, allowed)
         if key in ("method", "seed"):
             raise InputError(
-                f"{key!r} came as an argument for all; give {key}s=... instead: here it differs from fit to fit."
+                f"{key!r} came as an argument for all; give {key}s=... instead: here it differs from fit to "
+                "fit."
             )
     return Counterpoint(**{**params, "method": name, "seed": seed, "options": (options or {}).get(name)})
 
@@ -234,9 +239,8 @@ def _fitted(
         estimator.fit(train)
     else:
         folder = _folder(out, estimator.method, estimator.seed)
-        same = (folder / "config.yaml").exists() and (folder / "config.yaml").read_text() == runs.config_text(
-            estimator
-        )
+        config = folder / "config.yaml"
+        same = config.exists() and config.read_text() == configuration.config_text(estimator)
         if same and (folder / runs.MANIFEST).exists():
             loaded = runs.load(folder)
             if loaded.data_summary_["fingerprint"] == estimator.fingerprint(train):
@@ -244,16 +248,6 @@ def _fitted(
                 return estimator, sum(row["seconds"] for row in estimator.history_)
         estimator.fit(train, run=folder, overwrite=True)
     return estimator, sum(row["seconds"] for row in estimator.history_)
-
-
-class _Callable(ModuleType):
-    """This module, called: importing it hides the function of the same name in the package."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Comparison:
-        return compare(*args, **kwargs)
-
-
-sys.modules[__name__].__class__ = _Callable
 
 
 def _fit_beside(

@@ -9,7 +9,7 @@ import torch
 
 import counterpoint as cp
 from counterpoint import runs
-from counterpoint.compare import hold_out
+from counterpoint.comparison import hold_out
 from counterpoint.evaluate import evaluate, features, label_of, task
 from counterpoint.evaluation.tables import Row
 from counterpoint.training.population import Population
@@ -249,7 +249,7 @@ def test_workers_side_by_side_give_the_same(compared, tmp_path):
 
 
 def test_the_function_is_found_whatever_was_imported_first():
-    import counterpoint.compare  # noqa: F401  # the module of the same name must not hide it
+    import counterpoint.comparison  # noqa: F401  # no module has the name of a function that the package exports
 
     with pytest.raises(cp.InputError, match="no labels"):
         cp.compare({"a": np.ones((4, 2))})

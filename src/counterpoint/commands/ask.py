@@ -1,0 +1,86 @@
+"""Verbs that ask a run about rows, and write the answer."""
+
+from counterpoint.commands.parts import asked, names, say_next, unit, write_npz
+
+
+def embed(
+    run: str, data: str, given: str | None = None, out: str = "embedding.npz", how: str = "mixture"
+) -> None:
+    """Write the latents of rows: the joint one, and each modality's own (NaN where it is absent).
+
+    Args:
+        run: A run directory.
+        data: Rows with the modalities of the run; some may be absent.
+        given: Only look at these modalities, with commas.
+        out: The .npz to write: `joint`, and `modality/NAME` for each.
+        how: mixture or product of the observed posteriors.
+    """
+    estimator, found = asked(run, data)
+    joint = estimator.embed(found, names(given), how=how)
+    each = {f"modality/{k}": v for k, v in estimator.embed_each(found).items()}
+    write_npz(out, {"joint": joint, **each})
+    print(f"{joint.shape[0]} rows x {joint.shape[1]} dimensions · wrote {out}: {', '.join(['joint', *each])}")
+    say_next("impute", run, data)
+
+
+def translate(
+    run: str,
+    data: str,
+    *,
+    source: str,
+    target: str,
+    out: str = "translation.npz",
+    draws: int = 0,
+    how: str = "mixture",
+) -> None:
+    """Write one modality as it follows from others.
+
+    Args:
+        run: A run directory.
+        data: Rows with the source modalities.
+        source: The modalities that are looked at, with commas.
+        target: The modality that is generated.
+        out: The .npz to write.
+        draws: Latent draws to average; 0 decodes the posterior means.
+        how: mixture or product of the observed posteriors.
+    """
+    estimator, found = asked(run, data)
+    made = estimator.translate(found, names(source), target, draws=draws, how=how)
+    write_npz(out, {target: made})
+    print(f"{target} {made.shape} from {source} · wrote {out}")
+    say_next("impute", run, data)
+
+
+def impute(
+    run: str,
+    data: str,
+    to: str | None = None,
+    out: str = "imputed.npz",
+    draws: int = 32,
+    how: str = "mixture",
+) -> None:
+    """Write what is missing: filled table, mean and standard deviation.
+
+    Args:
+        run: A run directory.
+        data: Rows; every one is imputed from whatever it has.
+        to: The modalities to impute, with commas; all unless given.
+        out: The .npz to write: `NAME/filled`, `NAME/mean`, `NAME/spread`.
+        draws: Predictive draws.
+        how: mixture or product of the observed posteriors.
+    """
+    from counterpoint.report.screen import show_table
+
+    estimator, found = asked(run, data)
+    made = estimator.impute(found, names(to), draws=draws, how=how)
+    parts = {
+        f"{k}/{part}": getattr(v, part) for k, v in made.items() for part in ("filled", "mean", "spread")
+    }
+    write_npz(out, parts)
+    cells = [["modality", "missing", "counted in"]]
+    for name in made:
+        absent = int((~found.mask[name]).sum()) if name in found.mask else "all"
+        cells.append([name, f"{absent}", unit(found, name)])
+    show_table(cells)
+    print(f"wrote {out}")
+    say_next("embed", run, data)

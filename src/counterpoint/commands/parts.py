@@ -1,0 +1,82 @@
+"""What the verbs have in common: reading runs and names, writing arrays and tables, the next step."""
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from counterpoint.errors import InputError
+
+if TYPE_CHECKING:
+    from counterpoint.evaluate import Evaluation
+
+
+def asked(run: str, data: str) -> tuple[Any, Any]:
+    """Load a run, and read what of its modalities the data have."""
+    from counterpoint import runs
+    from counterpoint.data import read
+
+    estimator = runs.load(run)
+    try:
+        found = read(data, modalities=estimator.modalities_)  # a file may hold arrays that are none of ours
+    except InputError:
+        found = read(data)  # some are absent
+    wanted = [n for n in estimator.modalities_ if n in found.names]
+    if not wanted:
+        raise InputError(
+            f"{data} has none of the run's modalities ({', '.join(estimator.modalities_)}); it has "
+            f"{', '.join(found.names)}."
+        )
+    return estimator, found.select(wanted)
+
+
+def write_npz(path: str, arrays: dict[str, Any]) -> None:
+    """Write arrays by name."""
+    import io
+
+    import numpy as np
+
+    from counterpoint import atomic
+
+    if not path.endswith(".npz"):
+        raise InputError(f"out is {path!r}; its name must end in .npz.")
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    atomic.write(path, content.getvalue())
+
+
+def unit(found: Any, name: str) -> str:
+    """Return what is missing in a modality: whole rows, or single values."""
+    return "rows" if name in found.mask and found.mask[name].ndim == 1 else "values"
+
+
+def evaluation_cells(result: "Evaluation") -> list[list[str]]:
+    """Return an evaluation as a table, a row a modality."""
+    scores = ["probe", "raw", "chance", "to others", "from others"]
+    cells = [["modality", *scores, "given all", "given itself", "rate"]]
+    names, matrix = result.coherence.names, result.coherence.matrix
+    for m, name in enumerate(names):
+        p, t = result.probe[name], result.terms[name]
+        out, into = ([r[i] for i in range(len(names)) if i != m] for r in (matrix[m], matrix[:, m]))
+        shown = [p.accuracy, result.raw[name].accuracy, p.chance, _mean(out), _mean(into)]
+        costs = [t["given_all"], t["given_itself"], t.get("rate", float("nan"))]
+        cells.append([name, *(f"{v:.3f}" for v in shown), *("-" if v != v else f"{v:.1f}" for v in costs)])
+    return cells
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
+def names(text: str | None) -> list[str] | None:
+    """Return the words of a list with commas."""
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def say_next(verb: str, *words: str, **options: Any) -> None:
+    """Print what one would type next; options that are None are left out.
+
+    Example:
+        >>> say_next("fit", "my data.npz", label=None, test=0.25)
+        next:  counterpoint fit 'my data.npz' --test 0.25
+    """
+    given = [str(part) for k, v in options.items() if v is not None for part in (f"--{k}", v)]
+    print(f"next:  {shlex.join(['counterpoint', verb, *words, *given])}")
