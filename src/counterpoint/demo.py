@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from counterpoint.comparison import Comparison, compare
 from counterpoint.data import MultimodalData, read
@@ -21,7 +20,7 @@ POINTS = 300  # rows of the embedding
 
 
 def run(
-    out: str | Path = "demo-run", *, seed: int = 0, epochs: int = 40, rows: int = 3000, workers: int = 2
+    out: str | Path = "demo-run", *, seed: int = 0, epochs: int = 28, rows: int = 3000, workers: int = 2
 ) -> Path:
     """Make the data, compare the methods, print the table, write the page; return its path.
 
@@ -60,9 +59,10 @@ def run(
         latent_dim=32,
         epochs=epochs,
         batch_size=32,
-        learning_rate=2e-3,
+        learning_rate=3e-3,
+        beta="linear:0.1:1:1200",  # the digit is found sooner under a weak prior
+        hidden=(128,),
         validation=0.0,
-        precision=fastest(),
     )
     page = write_page(
         Path(out) / "index.html",
@@ -81,11 +81,6 @@ def run(
     return page
 
 
-def fastest() -> str:
-    """Return `"bfloat16"` on a processor with a matrix unit for it, which halves the time of a step here."""
-    return "bfloat16" if torch.cpu._is_amx_tile_supported() else "float32"
-
-
 def _table(found: Comparison) -> list[dict[str, object]]:
     header, *rows = found.cells()
     return [dict(zip(header, row, strict=True)) for row in rows]
@@ -94,10 +89,10 @@ def _table(found: Comparison) -> list[dict[str, object]]:
 def _reading(found: Comparison) -> str:
     oracles = ", ".join(f"{k} {o.accuracy:.2f}" for k, o in found.task.oracles.items())
     return (
-        "Probe accuracy: a logistic regression on each modality's own latent. Coherence: share of translations "
-        "whose digit a classifier recognises that was trained on real pictures (its own accuracy on real test "
-        f"pictures: {oracles}). Reconstruction and rate: nats a row. One seed, minutes of training: the papers "
-        "train for days."
+        "Probe accuracy: a logistic regression on each modality's own latent. Coherence: share of "
+        "translations whose digit is recognised by a classifier that was trained on real pictures (its own "
+        f"accuracy on real test pictures: {oracles}). Reconstruction and rate: nats a row. One seed, minutes "
+        "of training: the papers train for hours on a GPU."
     )
 
 

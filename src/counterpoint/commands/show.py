@@ -46,7 +46,7 @@ def inspect(data: str, modalities: str | None = None, labels: str | None = None)
     say_next("fit", data, modalities=modalities, labels=labels)
 
 
-def demo(out: str = "demo-run", seed: int = 0, epochs: int = 40, rows: int = 3000) -> None:
+def demo(out: str = "demo-run", seed: int = 0, epochs: int = 28, rows: int = 3000) -> None:
     """Train mmvm and three baselines on embedded pictures; print the comparison, write one page.
 
     Args:
