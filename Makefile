@@ -28,4 +28,5 @@ check: install
 	$(BIN)/pyright
 
 bench: install
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/step.py
