@@ -168,10 +168,6 @@ def test_counts_are_imputed_at_the_typical_exposure_and_reconstructed_at_their_o
     close(size[there], model["c"].likelihood.exposure(batch.x["c"], batch.mask["c"])[there])
     found = inference.reconstruct(model, batch, "c", draws=0, generator=g())
     close(found.sum(1), size, 1e-6)
-    other = inference.reconstruct(
-        model, batch, "c", draws=0, generator=g(), exposure=torch.full((ROWS,), 7.0).double()
-    )
-    close(other.sum(1), torch.full((ROWS,), 7.0, dtype=toy.DTYPE), 1e-6)
     assert inference.exposure_of(model, batch, "a") is None
 
 
@@ -211,3 +207,14 @@ def test_names_are_checked_and_put_in_order():
         inference.check_names((), ("a",), "given")
     with pytest.raises(InputError, match="Did you mean 'protein'"):
         inference.check_names(("protien",), ("rna", "protein"), "given")
+
+
+def test_rates_take_the_final_value_of_a_schedule():
+    """A rate that was read off at step 0 would be that of alpha = 1, long gone when a model is asked."""
+    batch = toy.batch(missing=False)
+    scheduled = toy.model(method("mmvm", {"alpha": "linear:1:0:10"}))
+    constant = toy.model(method("mmvm", {"alpha": 0.0}))
+    constant.load_state_dict(scheduled.state_dict())
+    found = inference.rates(scheduled, batch, generator=g())
+    for name, rate in inference.rates(constant, batch, generator=g()).items():
+        close(found[name], rate)

@@ -238,7 +238,7 @@ class Questions:
         Comparable between fits of one method on the same standardised data, not between methods.
         """
         model, batch = self._fitted_model(), self._batch(X)
-        hyper = {k: s.end for k, s in model.method.hyper.items()}
+        hyper = model.method.final()
         noise = self._noise("score", None)
         dtype = next(model.parameters()).dtype
 

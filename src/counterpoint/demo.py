@@ -14,6 +14,7 @@ from counterpoint.comparison import Comparison, compare
 from counterpoint.data import MultimodalData, read
 from counterpoint.data.photo_digits import PhotoDigits, photo_digits
 from counterpoint.evaluate import Evaluation
+from counterpoint.report.curves import curves
 from counterpoint.report.figures import embedding_plot, translation_grid
 from counterpoint.report.page import write_page
 from counterpoint.report.screen import note, show_table
@@ -110,4 +111,9 @@ def _figures(found: Comparison, test: MultimodalData, sets: PhotoDigits) -> dict
     for name in ("mmvm", "independent"):
         z = found.estimators[name].embed_each(some)
         figures[f"Embedding of every modality, {name}"] = embedding_plot(z, some.labels["digit"])
+    terms = [
+        {k: v for k, v in row.items() if k == "epoch" or k.startswith("train/")}
+        for row in found.estimators["mmvm"].history_
+    ]
+    figures["Training, mmvm: every term in nats a row"] = curves(terms)
     return figures

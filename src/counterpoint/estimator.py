@@ -278,5 +278,5 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
     def fingerprint(self, X: Any) -> str:
         """Return a hash of this configuration and the data as the model would read them."""
         data = read(X)
-        trainer = self._trainer(data, self._prepare(data))
-        return configuration.fingerprint(self, trainer.x, trainer.mask)
+        batch = prepared_batch(data, self._prepare(data), self._options(len(data)).dtype, self.device)
+        return configuration.fingerprint(self, batch.x, batch.mask)

@@ -87,12 +87,12 @@ def unimodal_mean(model: MultimodalVAE, batch: Batch) -> torch.Tensor:
 def draw(posterior: Posterior, draws: int, generator: torch.Generator) -> torch.Tensor:
     """Return K draws of the latent, (K, N, D), evenly spread over the experts of the mixture."""
     rows, dim = posterior.experts.loc.shape[1:]
-    dtype = posterior.experts.loc.dtype
-    uniform = torch.rand(rows, generator=generator, dtype=dtype)
+    kind: Any = {"dtype": posterior.experts.loc.dtype, "device": generator.device}
+    uniform = torch.rand(rows, generator=generator, **kind)
     latents = []
     for k in range(draws):
         picked = posterior.pick((uniform + k) / draws % 1.0)
-        latents.append(picked.experts.rsample(torch.randn(1, rows, dim, generator=generator, dtype=dtype))[0])
+        latents.append(picked.experts.rsample(torch.randn(1, rows, dim, generator=generator, **kind))[0])
     return torch.stack(latents)
 
 
@@ -116,20 +116,19 @@ def latents(
         mixture = posterior.mixture
         return mixture.components.mean, mixture.weight
     z = draw(posterior, draws, generator)
-    return z, torch.full(z.shape[:2], 1 / draws, dtype=z.dtype)
+    return z, z.new_full(z.shape[:2], 1 / draws)
 
 
 def _own(model: MultimodalVAE, batch: Batch, target: str, posterior: Posterior, how: str) -> Posterior:
     """Put the target's own posterior in the place of the joint one in the rows that have it."""
     m = model.names.index(target)
     present = batch.present
-    own = model.unimodal(batch, present)[m : m + 1]
     if how == "mixture":  # one expert a modality: all the weight goes to its own
         alone = torch.zeros_like(posterior.weight)
         alone[m] = 1.0
         weight = torch.where(present[m], alone, posterior.mixture.weight)
         return Posterior(posterior.experts, weight, posterior.targets, posterior.explains)
-    keep = present[m].unsqueeze(-1)
+    own, keep = model.unimodal(batch, present)[m : m + 1], present[m].unsqueeze(-1)
     fields = posterior.experts.__dataclass_fields__
     parts = {k: torch.where(keep, getattr(own, k), getattr(posterior.experts, k)) for k in fields}
     return Posterior(type(own)(**parts), posterior.weight, posterior.targets, posterior.explains)
@@ -165,7 +164,6 @@ def reconstruct(
     draws: int,
     generator: torch.Generator,
     how: str = "mixture",
-    exposure: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return the mean of `target` given what each row has, (N, *event).
 
@@ -176,17 +174,13 @@ def reconstruct(
         draws: K latent draws to average over; 0 decodes the posterior means.
         generator: Of the draws.
         how: See `joint`.
-        exposure: Size factors (N,) for counts; those of the batch unless given.
     """
-    sizes = exposure if exposure is not None else exposure_of(model, batch, target)
-    parts, at = [], 0
-    with torch.no_grad():
-        for part in chunks(batch):
-            z, weight = latents(model, part, target, draws, generator, how)
-            cut = None if sizes is None else sizes[at : at + part.rows]
-            parts.append(decoded_mean(model, z, weight, target, cut))
-            at += part.rows
-    return torch.cat(parts)
+
+    def ask(part: Batch) -> torch.Tensor:
+        z, weight = latents(model, part, target, draws, generator, how)
+        return decoded_mean(model, z, weight, target, exposure_of(model, part, target))
+
+    return by_chunk(batch, ask)
 
 
 def impute(
@@ -204,18 +198,16 @@ def impute(
     of the means over the draws plus the mean of the likelihood's own.
     """
     modality = model[target]
-    sizes = exposure_of(model, batch, target)
-    parts, at = [], 0
+    parts = []
     with torch.no_grad():
         for part in chunks(batch):
-            cut = None if sizes is None else sizes[at : at + part.rows]
-            at += part.rows
+            sizes = exposure_of(model, part, target)
             means, within, samples = [], [], []
             for z in draw(joint(model, part, how), draws, generator):
                 out = modality.decode(z)
-                means.append(modality.likelihood.mean(out, cut))
-                within.append(modality.likelihood.variance(out, cut))
-                samples.append(modality.likelihood.sample(out, generator, cut))
+                means.append(modality.likelihood.mean(out, sizes))
+                within.append(modality.likelihood.variance(out, sizes))
+                samples.append(modality.likelihood.sample(out, generator, sizes))
             mean = torch.stack(means)
             spread = torch.sqrt(mean.var(0, correction=0) + torch.stack(within).mean(0))
             parts.append((mean.mean(0), spread, torch.stack(samples)))
@@ -246,21 +238,22 @@ def distortion(
     return torch.cat(values)
 
 
-def rates(
-    model: MultimodalVAE, batch: Batch, *, generator: torch.Generator, step: int = 0
-) -> dict[str, torch.Tensor]:
-    """Return every row's training rate in nats, name -> (N,): one a modality, or one of the joint latent."""
+def rates(model: MultimodalVAE, batch: Batch, *, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """Return every row's rate in nats, name -> (N,): one a modality, or one of the joint latent.
+
+    Scheduled hyperparameters have their final values.
+    """
     parts: list[dict[str, torch.Tensor]] = []
     with torch.no_grad():
         for part in chunks(batch):
             present = part.present
             posterior = model.posterior(part)
-            dtype = posterior.weight.dtype
-            count, rows, dim = posterior.experts.loc.shape
-            noise = torch.randn(1, count, rows, dim, generator=generator, dtype=dtype)
+            weight = posterior.weight
+            shape = (1, *posterior.experts.loc.shape)
+            noise = torch.randn(shape, generator=generator, dtype=weight.dtype, device=weight.device)
             z = posterior.experts.rsample(noise)
-            rate = model.method.prior.rate(posterior, z, present, model.method.at(step))
-            rate = torch.where(posterior.weight > 0, posterior.weight * rate, 0.0)
+            rate = model.method.prior.rate(posterior, z, present, model.method.final())
+            rate = torch.where(weight > 0, weight * rate, 0.0)
             shared = model.method.aggregation.shared
             parts.append({"rate": rate.sum(0)} if shared else dict(zip(model.names, rate, strict=True)))
     return {k: torch.cat([p[k] for p in parts]) for k in parts[0]}

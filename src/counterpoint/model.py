@@ -84,6 +84,10 @@ class Method:
         """Return the value of every hyperparameter at an optimiser step."""
         return {k: s.at(step) for k, s in self.hyper.items()}
 
+    def final(self) -> dict[str, float]:
+        """Return the value of every hyperparameter at the end of its schedule: what evaluations use."""
+        return {k: s.end for k, s in self.hyper.items()}
+
 
 class Modality(nn.Module):
     """One kind of measurement: its encoder, its decoder, its likelihood and its weight in the loss.

@@ -84,9 +84,7 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
             return self._loss("train", batch, self.noise, model.method.at(self.global_step))
 
         def validation_step(self, batch: Batch, batch_idx: int) -> None:
-            self._loss(
-                "validation", batch, self.same_noise, {k: h.end for k, h in model.method.hyper.items()}
-            )
+            self._loss("validation", batch, self.same_noise, model.method.final())
 
         def on_train_epoch_end(self) -> None:  # after the validation
             p, now = self.progress, _means(self.sums, self.trainer.strategy)

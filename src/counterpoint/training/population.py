@@ -201,7 +201,7 @@ class Population:
         if not rows.shape[1]:
             return {}
         noise = [generator(s, "validation", device=self.device) for s in self.seeds]
-        hypers = [{k: h.end for k, h in m.method.hyper.items()} for m in self.models]
+        hypers = [m.method.final() for m in self.models]
         sums = Sums()
         for index in rows.split(_CHUNK, 1):
             sums.add(*self._losses(index, noise, hypers))
