@@ -24,7 +24,8 @@ import torch
 
 import counterpoint as cp
 from counterpoint import runs
-from counterpoint.comparison import hold_out
+from counterpoint.manifest import FILES
+from counterpoint.protocol import hold_out
 from counterpoint.distributions import Point
 from counterpoint.errors import InputError
 from counterpoint.evaluate import evaluate, task
@@ -234,7 +235,7 @@ PARTS = (
         Case("a run that was not finished", 'cp.load("runs/half")', r"not a finished run.*resume=True"),
         Case("a file", 'Path("f").touch(); cp.load("f")', r"f is a file; give the directory of a run"),
         Case("no path", "cp.load(3)", r"run is 3 \(int\); give"),
-        *(Case(f"{name} is cut off", f'truncate("runs/a/{name}"); cp.load("runs/a")', rf"{name} is not as it was written") for name in runs.FILES if name != "scores.json"),
+        *(Case(f"{name} is cut off", f'truncate("runs/a/{name}"); cp.load("runs/a")', rf"{name} is not as it was written") for name in FILES if name != "scores.json"),
         *(Case(f"{name} is gone", f'drop("runs/a/{name}"); cp.load("runs/a")', rf"lacks {name}") for name in ("model.safetensors", "data_card.json")),
         Case("scores.json changed", 'edit("runs/a/scores.json", "{", "{ "); cp.load("runs/a")', r"scores\.json is not as it was written"),
         Case("the manifest is cut off", 'truncate("runs/a/manifest.json"); cp.load("runs/a")', r"manifest\.json is damaged"),

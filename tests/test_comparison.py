@@ -9,7 +9,7 @@ import torch
 
 import counterpoint as cp
 from counterpoint import runs
-from counterpoint.comparison import hold_out
+from counterpoint.protocol import hold_out
 from counterpoint.evaluate import evaluate, features, label_of, task
 from counterpoint.evaluation.tables import Row
 from counterpoint.training.population import Population

@@ -14,11 +14,12 @@ import yaml
 
 import counterpoint as cp
 from counterpoint import atomic, configuration, runs
+from counterpoint.manifest import EXHIBITS, FILES
 from counterpoint.schedules import Schedule
 from counterpoint.training.population import Population
 from test_estimator import ROWS, mixed, small, tables
 
-LAID = {*runs.FILES, runs.MANIFEST}
+LAID = {*FILES, runs.MANIFEST}
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_no_pickle_in_and_out(run, monkeypatch):
 
 def test_the_manifest_has_every_hash(run):
     manifest = json.loads((run / runs.MANIFEST).read_text())
-    assert set(manifest["files"]) == set(runs.FILES)
+    assert set(manifest["files"]) == set(FILES)
     assert runs.verify(run) == manifest
 
 
@@ -208,6 +209,48 @@ def test_scores_are_kept_with_a_run(run, tmp_path):
     cp.load(tmp_path / "b")
 
 
+class Stop(Exception):
+    """What kills a training."""
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["first", "again"])
+@pytest.mark.parametrize("writes", range(4))
+def test_a_run_is_whole_wherever_keeping_its_scores_stops(writes, kept, run, tmp_path, monkeypatch):
+    """Manifest, scores, exhibits, manifest: killed before any of the four, the run is one or the other."""
+    folder = shutil.copytree(run, tmp_path / "b")
+    if kept:
+        runs.add_scores(folder, {"accuracy": 0.1}, {"row": torch.arange(2)})
+    before = (folder / "scores.json").read_bytes()
+    write, done = atomic.write, []
+
+    def dying(path, content):
+        if len(done) == writes:
+            raise Stop
+        done.append(path)
+        return write(path, content)
+
+    monkeypatch.setattr(atomic, "write", dying)
+    with pytest.raises(Stop):
+        runs.add_scores(folder, {"accuracy": 0.5}, {"row": torch.arange(3)})
+    monkeypatch.setattr(atomic, "write", write)
+    cp.load(folder)
+    after = (folder / "scores.json").read_bytes()
+    assert after in (before, runs.as_json({"accuracy": 0.5}))
+    runs.add_scores(folder, {"accuracy": 0.5}, {"row": torch.arange(3)})
+    assert set(runs.verify(folder)["files"]) == {*FILES, EXHIBITS}
+    (folder / EXHIBITS).write_bytes(b"changed")
+    with pytest.raises(cp.InputError, match=f"{EXHIBITS} is not as it was written"):
+        cp.load(folder)
+
+
+def test_a_run_that_is_fitted_anew_loses_what_was_shown_of_the_old_one(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "b")
+    runs.add_scores(folder, {}, {"row": torch.arange(3)})
+    small(seed=1).fit(tables()).save(folder)
+    assert not (folder / EXHIBITS).exists()
+    cp.load(folder)
+
+
 # Whole or not at all
 
 
@@ -225,7 +268,7 @@ def test_a_failing_write_leaves_the_old_file(broken, tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
-@pytest.mark.parametrize("name", [*runs.FILES, runs.MANIFEST])
+@pytest.mark.parametrize("name", [*FILES, runs.MANIFEST])
 def test_a_save_that_stops_midway_is_seen(name, run, tmp_path, monkeypatch):
     shutil.copytree(run, tmp_path / "b")
     other = small(seed=1).fit(tables())
@@ -239,7 +282,7 @@ def test_a_save_that_stops_midway_is_seen(name, run, tmp_path, monkeypatch):
     monkeypatch.setattr(atomic, "write", fail)
     with pytest.raises(OSError, match="no space"):
         other.save(tmp_path / "b")
-    if name == runs.FILES[0]:
+    if name == FILES[0]:
         cp.load(tmp_path / "b")  # nothing was replaced yet
     else:
         with pytest.raises(cp.InputError, match="not as it was written"):
@@ -253,10 +296,6 @@ def test_overwriting_is_asked_for(run, tmp_path):
     cp.load(tmp_path / "b")
     small(seed=1).fit(tables(), run=tmp_path / "b", overwrite=True)
     assert cp.load(tmp_path / "b").seed == 1
-
-
-class Stop(Exception):
-    """What kills a training."""
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 4])

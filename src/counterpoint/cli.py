@@ -15,8 +15,10 @@ VERBS = {
     "embed": "latents of rows, to an .npz",
     "translate": "one modality from another, to an .npz",
     "impute": "what is missing, with its spread, to an .npz",
-    "evaluate": "probes, coherence, reconstruction of a run",
+    "evaluate": "every measure of a run, beside chance and controls",
     "compare": "several methods on the same rows, seeds as mean and spread",
+    "report": "one HTML file of one run or of hundreds",
+    "export": "the figures and tables of a report as SVG, PNG, CSV, LaTeX",
 }
 EXTRAS = {
     "plots": ("matplotlib", "pandas", "skimage", "PIL"),

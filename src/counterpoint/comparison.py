@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,15 @@ from counterpoint.data import MultimodalData, read
 from counterpoint.data.multimodal import check_names
 from counterpoint.errors import InputError, choose, whole
 from counterpoint.estimator import Counterpoint
-from counterpoint.evaluate import Evaluation, Task, evaluate, label_of, task
-from counterpoint.evaluation import checks
-from counterpoint.evaluation.fitting import stratified
+from counterpoint.evaluate import Evaluation, evaluate
+from counterpoint.evaluation.shuffles import shuffled_pairs
 from counterpoint.evaluation.tables import Column, Row, collect, table_cells, to_markdown
+from counterpoint.manifest import MANIFEST, as_json
+from counterpoint.measures import PAPER
 from counterpoint.methods import METHODS
+from counterpoint.protocol import Task, hold_out, label_of, task
 
+CONTROL = "pairing shuffled"
 COLUMNS = (
     Column("accuracy", "probe accuracy"),
     Column("coherence", "coherence"),
@@ -40,23 +43,28 @@ class Comparison:
         evaluations: method -> one evaluation a seed.
         seeds: The seeds, in the order of the evaluations.
         estimators: method -> the estimator of the first seed.
+        control: One evaluation a seed of the control: a method fitted on shuffled pairs.
+        controlled: The method of the control.
     """
 
     task: Task
     evaluations: Mapping[str, Sequence[Evaluation]]
     seeds: Sequence[int]
     estimators: Mapping[str, Counterpoint]
+    control: Sequence[Evaluation] = ()
+    controlled: str = ""
 
     @property
     def rows(self) -> list[Row]:
-        """One row a method with mean and spread over seeds, then the raw features and chance."""
+        """One row a method with mean and spread over seeds, then what knows nothing, or one thing only."""
         scores: dict[str, list[dict[str, float]]] = {
             k: [e.summary for e in v] for k, v in self.evaluations.items()
         }
-        first = next(iter(self.evaluations.values()))[0]
-        oracle = float(np.nanmean([o.accuracy for o in self.task.oracles.values()]))
-        scores["raw features"] = [{"accuracy": first.summary["raw"], "coherence": oracle}]
-        scores["chance"] = [{"accuracy": first.summary["chance"]}]
+        if self.control:
+            scores[f"{self.controlled}, {CONTROL}"] = [e.summary for e in self.control]
+        shown = self.evaluations.get(self.controlled) or next(iter(self.evaluations.values()))
+        for null in dict.fromkeys(name for e in shown for name in e.nulls):
+            scores[null] = [e.nulls[null] for e in shown if null in e.nulls]
         return collect(scores)
 
     def cells(self) -> list[list[str]]:
@@ -74,43 +82,8 @@ class Comparison:
             "train_rows": len(self.task.train),
             "test_rows": len(self.task.test),
             "methods": {k: [e.to_dict() for e in v] for k, v in self.evaluations.items()},
+            "control": [e.to_dict() for e in self.control],
         }
-
-
-def hold_out(
-    data: MultimodalData, test: int | float, label: str, seed: int = 0
-) -> tuple[MultimodalData, MultimodalData]:
-    """Split rows into training and test rows, stratified by a label.
-
-    Args:
-        data: The rows.
-        test: Number of test rows, or their share.
-        label: Name of the label.
-        seed: Of the split.
-
-    Raises:
-        InputError: If that leaves no training or no test row.
-    """
-    share = isinstance(test, float) and not test.is_integer()
-    count = (
-        (round(len(data) * test) if 0 < test < 1 else -1)
-        if share
-        else whole("test", int(test) if isinstance(test, float) else test)
-    )
-    if not 0 < count < len(data):
-        raise InputError(
-            f"test is {test} of {len(data)} rows; give a number of rows below that, or a share between 0 and "
-            "1."
-        )
-    y = checks.labels(f"label {label!r}", data.labels[choose("label", label, data.labels)])
-    if count < len(checks.classes(f"label {label!r}", y)):
-        raise InputError(
-            f"test is {test}, which makes {count} rows for the {len(np.unique(y))} classes of {label!r}; "
-            "give one row a class."
-        )
-    held = np.zeros(len(data), dtype=bool)
-    held[stratified(y, count, seed)] = True
-    return data[~held], data[held]
 
 
 def compare(
@@ -126,6 +99,8 @@ def compare(
     split_seed: int = 0,
     workers: int = 1,
     probe_size: int | None = None,
+    measures: Sequence[str] | str = PAPER,
+    control: bool = True,
     each: Callable[[str, int, Evaluation], None] | None = None,
     **params: Any,
 ) -> Comparison:
@@ -144,6 +119,9 @@ def compare(
         split_seed: Of the split into training and test rows, the same for every seed.
         workers: Processes that fit side by side, one thread each; more than one needs `out`.
         probe_size: Training rows of every probe, at most; all unless given.
+        measures: See `evaluate`.
+        control: Fit one method on shuffled pairs too (mmvm, or the first): what it reaches, the pairing did
+            not teach.
         each: Called after every evaluation with method, seed and evaluation.
         **params: Arguments of `Counterpoint`, the same for all.
 
@@ -157,7 +135,7 @@ def compare(
         >>> source = read({"a": x, "b": -x}, labels={"kind": y})
         >>> found = compare(source, ["mmvm", "independent"], seeds=2, epochs=2, latent_dim=2)
         >>> [row[0] for row in found.cells()][1:]
-        ['mmvm', 'independent', 'raw features', 'chance']
+        ['mmvm', 'independent', 'mmvm, pairing shuffled', 'chance', 'raw features', ...]
     """
     methods = check_names("methods", (methods,) if isinstance(methods, str) else methods, METHODS)
     for name in options or {}:
@@ -177,26 +155,68 @@ def compare(
     for name in methods:  # and what cannot be built
         estimator = estimator_for(name, 0, options, params)
         estimator._model(estimator._prepare(train))
-    on = task(train, held, key, seed=split_seed, probe_size=probe_size)
-    wanted = [(name, seed) for name in methods for seed in chosen]
+    on = task(train, held, key, seed=split_seed, probe_size=probe_size, cache=out and Path(out) / "oracles")
+    plan = [_Planned(name, seed) for name in methods for seed in chosen]
+    controlled = "mmvm" if "mmvm" in methods else methods[0]
+    plan += [_Planned(controlled, seed, True) for seed in chosen if control and len(train.names) > 1]
+    made = [(p, estimator_for(p.method, p.seed, options, params)) for p in plan]
     if workers > 1:
-        _fit_beside(workers, [estimator_for(n, s, options, params) for n, s in wanted], train, out)
+        _fit_beside(workers, made, train, out)
     evaluations: dict[str, list[Evaluation]] = {}
     estimators: dict[str, Counterpoint] = {}
-    for name, seed in wanted:
-        fitted, seconds = _fitted(estimator_for(name, seed, options, params), train, out)
-        result = evaluate(fitted, on, seed=seed, seconds=seconds)
+    controls = []
+    for planned, estimator in made:
+        fitted, seconds = _fitted(planned, estimator, train, out)
+        show = out is not None and planned.seed == chosen[0]
+        result = evaluate(fitted, on, measures=measures, seed=planned.seed, seconds=seconds, show=show)
         if out is not None:
-            runs.add_scores(_folder(out, name, seed), result.to_dict())
-        evaluations.setdefault(name, []).append(result)
-        estimators.setdefault(name, fitted)
+            note = {"control": CONTROL} if planned.control else {}
+            runs.add_scores(planned.folder(out), {**result.to_dict(), **note}, result.exhibits or None)
+        (controls if planned.control else evaluations.setdefault(planned.method, [])).append(result)
+        if not planned.control:
+            estimators.setdefault(planned.method, fitted)
         if each is not None:
-            each(name, seed, result)
-    found = Comparison(on, evaluations, chosen, estimators)
+            each(planned.title, planned.seed, result)
+    found = Comparison(on, evaluations, chosen, estimators, controls, controlled)
     if out is not None:
         atomic.write(Path(out) / "comparison.md", found.to_markdown() + "\n")
-        atomic.write(Path(out) / "comparison.json", runs.as_json(found.to_dict()))
+        atomic.write(Path(out) / "comparison.json", as_json(found.to_dict()))
     return found
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """One fit: of a method with a seed, on the rows as they are or, as a control, on shuffled pairs."""
+
+    method: str
+    seed: int
+    control: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"{self.method}, {CONTROL}" if self.control else self.method
+
+    def folder(self, out: str | Path) -> Path:
+        return Path(out) / f"{self.method}-{self.seed}{'-shuffled' if self.control else ''}"
+
+    def rows(self, train: MultimodalData) -> MultimodalData:
+        return shuffle_pairs(train, self.seed) if self.control else train
+
+
+def shuffle_pairs(data: MultimodalData, seed: int) -> MultimodalData:
+    """Return the same rows with every modality but the first in another order: nothing ties them any more.
+
+    Labels stay with the first modality.
+
+    Example:
+        >>> x = np.arange(5.0)[:, None]
+        >>> shuffled = shuffle_pairs(read({"a": x, "b": x}), seed=0)
+        >>> bool((shuffled.x["a"] == x).all()), bool((shuffled.x["b"] != x).all())
+        (True, True)
+    """
+    order = shuffled_pairs(len(data), data.names, seed)
+    x = {name: data.x[name][order[name]] for name in data.names}
+    return replace(data, x=x, mask={name: data.mask[name][order[name]] for name in data.names})
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
@@ -227,35 +247,34 @@ def estimator_for(
     return Counterpoint(**{**params, "method": name, "seed": seed, "options": (options or {}).get(name)})
 
 
-def _folder(out: str | Path, name: str, seed: int) -> Path:
-    return Path(out) / f"{name}-{seed}"
-
-
 def _fitted(
-    estimator: Counterpoint, train: MultimodalData, out: str | Path | None
+    planned: _Planned, estimator: Counterpoint, train: MultimodalData, out: str | Path | None
 ) -> tuple[Counterpoint, float]:
     """Fit, or load the finished run of the same configuration; return the training seconds too."""
+    rows = planned.rows(train)
     if out is None:
-        estimator.fit(train)
+        estimator.fit(rows)
     else:
-        folder = _folder(out, estimator.method, estimator.seed)
+        folder = planned.folder(out)
         config = folder / "config.yaml"
         same = config.exists() and config.read_text() == configuration.config_text(estimator)
-        if same and (folder / runs.MANIFEST).exists():
+        if same and (folder / MANIFEST).exists():
             loaded = runs.load(folder)
-            if loaded.data_summary_["fingerprint"] == estimator.fingerprint(train):
-                estimator = loaded
-                return estimator, sum(row["seconds"] for row in estimator.history_)
-        estimator.fit(train, run=folder, overwrite=True)
+            if loaded.data_summary_["fingerprint"] == estimator.fingerprint(rows):
+                return loaded, sum(row["seconds"] for row in loaded.history_)
+        estimator.fit(rows, run=folder, overwrite=True)
     return estimator, sum(row["seconds"] for row in estimator.history_)
 
 
 def _fit_beside(
-    workers: int, estimators: Sequence[Counterpoint], train: MultimodalData, out: str | Path | None
+    workers: int,
+    made: Sequence[tuple[_Planned, Counterpoint]],
+    train: MultimodalData,
+    out: str | Path | None,
 ) -> None:
     """Fit in processes of one thread each; every run goes into its own directory."""
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        for done in [pool.submit(_fitted, e, train, out) for e in estimators]:
+        for done in [pool.submit(_fitted, p, e, train, out) for p, e in made]:
             done.result()
 
 

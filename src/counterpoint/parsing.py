@@ -3,6 +3,7 @@
 What a verb takes is the signature of its function; the options of a fit are those of `Settings`.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -33,7 +34,7 @@ def parse(verb: str, function: Callable[..., None], argv: Sequence[str]) -> dict
     """
     parser = parser_for(verb, function)
     try:
-        given = vars(parser.parse_args(spelled(argv, hints(function))))
+        given = vars(parser.parse_args(_gathered(spelled(argv, hints(function)), function)))
     except SystemExit:
         return None
     own = signature(function).parameters
@@ -102,6 +103,22 @@ def spelled(argv: Sequence[str], types: Mapping[str, Any]) -> list[str]:
         else:
             rest.append(word)
     return first + rest
+
+
+def _gathered(words: list[str], function: Callable[..., None]) -> list[str]:
+    """Put all words of a verb that takes any number of them into one list."""
+    first = next(iter(signature(function).parameters), "")
+    if get_origin(hints(function).get(first)) is not list:
+        return words
+    bare, rest, left = [], [], list(words)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("-"):
+            bare.append(word)
+        else:
+            follows = "=" not in word and left and not left[0].startswith("-")
+            rest.append(f"{word}={left.pop(0)}" if follows else word)
+    return [*rest, *([json.dumps(bare)] if bare else [])]
 
 
 def _file(word: str) -> bool:
@@ -202,7 +219,7 @@ def wanted(hint: Any) -> str:
         bool: "true or false",
         str: "text",
         dict: "a mapping, such as '{name: value}'",
-        list: "whole numbers with commas, such as 256,128",
+        list: "words" if hint == list[str] else "whole numbers with commas, such as 256,128",
         type(None): "null",
     }
     said = [words.get(get_origin(p) or p, "") for p in parts]

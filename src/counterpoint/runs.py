@@ -1,7 +1,6 @@
 """A run is a directory: configuration, weights, data card, metrics, scores, environment. No pickle."""
 
 import csv
-import hashlib
 import io
 import json
 import os
@@ -13,25 +12,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from counterpoint import atomic, configuration, provenance
+from counterpoint import atomic, configuration, manifest, provenance
 from counterpoint.data import Preparation
 from counterpoint.errors import InputError, choose
+from counterpoint.manifest import EXHIBITS, FORMAT, MANIFEST, SCORES, as_json, digest, verify
 
 if TYPE_CHECKING:
     from counterpoint.estimator import Counterpoint
-
-FORMAT = 1
-FILES = (
-    "config.yaml",
-    "model.safetensors",
-    "data_card.json",
-    "metrics.csv",
-    "scores.json",
-    "environment.json",
-    "README.md",
-)
-MANIFEST = "manifest.json"
-
 
 def save(estimator: "Counterpoint", run: str | Path, scores: Mapping[str, Any] | None = None) -> Path:
     """Write a fitted estimator as a run directory: every file atomically, their hashes last.
@@ -53,7 +40,7 @@ def save(estimator: "Counterpoint", run: str | Path, scores: Mapping[str, Any] |
     }
     tensors = {k: v.detach().cpu().contiguous() for k, v in estimator.model_.state_dict().items()}
     # One entry: safetensors writes several in any order.
-    header = {"card": _hash(as_json(card["preparation"]))}
+    header = {"card": digest(as_json(card["preparation"]))}
     contents: dict[str, bytes] = {
         "config.yaml": configuration.config_text(estimator).encode(),
         "model.safetensors": to_bytes(tensors, metadata=header),
@@ -65,23 +52,28 @@ def save(estimator: "Counterpoint", run: str | Path, scores: Mapping[str, Any] |
     }
     for name, content in contents.items():
         atomic.write(folder / name, content)
-    manifest = {"format": FORMAT, "files": {k: _hash(v) for k, v in contents.items()}}
-    atomic.write(folder / MANIFEST, as_json(manifest))
+    manifest.write(folder, {k: digest(v) for k, v in contents.items()})
+    (folder / EXHIBITS).unlink(missing_ok=True)  # they were of the run that stood here before
     return folder
 
 
-def add_scores(run: str | Path, scores: Mapping[str, Any]) -> None:
+def add_scores(
+    run: str | Path, scores: Mapping[str, Any], exhibits: Mapping[str, torch.Tensor] | None = None
+) -> None:
     """Keep the results of an evaluation in a finished run.
+
+    Args:
+        run: The directory.
+        scores: As JSON holds them.
+        exhibits: What a report shows of single rows, name -> tensor; those that are there stay unless given.
 
     Raises:
         InputError: If the directory is not an intact run.
     """
-    folder = _path(run)
-    manifest = verify(folder)
-    content = as_json(dict(scores))
-    atomic.write(folder / "scores.json", content)
-    manifest["files"]["scores.json"] = _hash(content)
-    atomic.write(folder / MANIFEST, as_json(manifest))
+    contents = {SCORES: as_json(dict(scores))}
+    if exhibits is not None:
+        contents[EXHIBITS] = to_bytes({k: v.contiguous() for k, v in exhibits.items()})
+    manifest.replace(_path(run), contents)
 
 
 def load(
@@ -123,7 +115,7 @@ def load(
     estimator.preparation_ = Preparation.from_dict(card["preparation"])
     model = estimator._model(estimator.preparation_)
     tensors, header = read_tensors(folder / "model.safetensors")
-    if header.get("card") != _hash(as_json(card["preparation"])):
+    if header.get("card") != digest(as_json(card["preparation"])):
         raise InputError(
             f"the weights in {folder} were trained on other data than its data card describes; take both "
             "from one run."
@@ -183,42 +175,6 @@ def _card(path: Path) -> dict[str, Any]:
     return card
 
 
-def verify(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a run whose files are all there and unchanged.
-
-    Raises:
-        InputError: If the directory is missing, not a finished run, incomplete, truncated or changed.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; give the directory of a run, such as runs/NAME.")
-    if not folder.is_dir():
-        raise InputError(f"{folder} does not exist; give the directory of a run, such as runs/NAME.")
-    if not (folder / MANIFEST).exists():
-        raise InputError(
-            f"{folder} has no {MANIFEST}, so it is not a finished run; give another, or fit with resume=True."
-        )
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        files = dict(manifest["files"])
-        known = manifest["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / MANIFEST} is damaged; restore the run, or fit again.") from error
-    if known != FORMAT:
-        raise InputError(
-            f"{folder} has format {known!r}; this version reads {FORMAT}. Use the version that wrote it."
-        )
-    for name in FILES:
-        path = folder / name
-        if not path.exists() or name not in files:
-            raise InputError(f"{folder} lacks {name}; restore the file, or fit again.")
-        if _hash(path.read_bytes()) != files[name]:
-            raise InputError(
-                f"{path} is not as it was written: truncated, changed, or from another run. Restore it, or "
-                "fit again."
-            )
-    return manifest
-
-
 def check_folder(run: str | Path, overwrite: bool = False) -> Path:
     """Return the directory, if a run may be written there.
 
@@ -256,15 +212,6 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             return {k: file.get_tensor(k) for k in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is truncated or damaged ({error}); restore it, or fit again.") from error
-
-
-def as_json(value: Any) -> bytes:
-    """Return a value as JSON with sorted keys: equal values are equal bytes."""
-    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=True) + "\n").encode()
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _metrics(history: list[dict[str, float]]) -> bytes:

@@ -1,8 +1,20 @@
 """The verbs of the command line. Signatures and docstrings are what `counterpoint VERB --help` shows."""
 
 from counterpoint.commands.ask import embed, impute, translate
-from counterpoint.commands.score import compare, evaluate
+from counterpoint.commands.score import compare, evaluate, export, report
 from counterpoint.commands.show import demo, inspect, methods
 from counterpoint.commands.train import fit
 
-__all__ = ["compare", "demo", "embed", "evaluate", "fit", "impute", "inspect", "methods", "translate"]
+__all__ = [
+    "compare",
+    "demo",
+    "embed",
+    "evaluate",
+    "export",
+    "fit",
+    "impute",
+    "inspect",
+    "methods",
+    "report",
+    "translate",
+]

@@ -50,20 +50,41 @@ def unit(found: Any, name: str) -> str:
 
 def evaluation_cells(result: "Evaluation") -> list[list[str]]:
     """Return an evaluation as a table, a row a modality."""
+    sections = {name: section.detail for name, section in result.sections.items()}
+    probe, table = sections["probe"], sections["coherence"]
     scores = ["probe", "raw", "chance", "to others", "from others"]
     cells = [["modality", *scores, "given all", "given itself", "rate"]]
-    names, matrix = result.coherence.names, result.coherence.matrix
+    names, matrix = table["names"], table["matrix"]
     for m, name in enumerate(names):
-        p, t = result.probe[name], result.terms[name]
-        out, into = ([r[i] for i in range(len(names)) if i != m] for r in (matrix[m], matrix[:, m]))
-        shown = [p.accuracy, result.raw[name].accuracy, p.chance, _mean(out), _mean(into)]
+        p, t = probe["modalities"][name], sections["reconstruction"]["modalities"][name]
+        out, into = ([r[i] for i in range(len(names)) if i != m] for r in (matrix[m], [r[m] for r in matrix]))
+        shown = [p["accuracy"], probe["raw"][name]["accuracy"], p["chance"], _mean(out), _mean(into)]
         costs = [t["given_all"], t["given_itself"], t.get("rate", float("nan"))]
         cells.append([name, *(f"{v:.3f}" for v in shown), *("-" if v != v else f"{v:.1f}" for v in costs)])
     return cells
 
 
+def headline_cells(result: "Evaluation") -> list[list[str]]:
+    """Return the headline numbers as a table: each with its interval, beside what knows nothing."""
+    nulls = result.nulls
+    cells = [["measure", "value", "95 % interval", *nulls]]
+    for key, value in result.summary.items():
+        if key in ("raw", "chance", "seconds") or value != value:
+            continue
+        low, high = result.interval.get(key, (float("nan"),) * 2)
+        around = "" if low != low else f"{_short(low)} to {_short(high)}"
+        beside = ["-" if key not in v else _short(v[key]) for v in nulls.values()]
+        cells.append([key.replace("_", " "), _short(value), around, *beside])
+    return cells
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
 def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
+    known = [v for v in values if v == v]
+    return sum(known) / len(known) if known else float("nan")
 
 
 def names(text: str | None) -> list[str] | None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from counterpoint.commands.parts import evaluation_cells, names, say_next
+from counterpoint.commands.parts import evaluation_cells, headline_cells, names, say_next
 from counterpoint.errors import InputError
 
 
@@ -14,9 +14,10 @@ def evaluate(
     test_data: str | None = None,
     label: str | None = None,
     labels: str | None = None,
+    measures: str = "all",
     seed: int = 0,
 ) -> None:
-    """Probes, coherence, reconstruction and rate of a run, on rows it was not trained on.
+    """Every measure of a run on rows it was not trained on, beside chance, raw features and controls.
 
     Args:
         run: A run directory; one made with `fit --test` knows its test rows.
@@ -24,14 +25,14 @@ def evaluate(
         test_data: Test rows of their own.
         label: Which label.
         labels: Entries that are labels, not modalities, with commas.
-        seed: Of draws and probes.
+        measures: Names with commas, or all; a wrong name lists them.
+        seed: Of draws, probes and controls.
     """
     from counterpoint import runs
-    from counterpoint.comparison import hold_out
     from counterpoint.data import read
     from counterpoint.evaluate import evaluate as evaluated
-    from counterpoint.evaluate import task
-    from counterpoint.report.screen import show_table
+    from counterpoint.protocol import hold_out, task
+    from counterpoint.report.screen import note, show_table
 
     estimator = runs.load(run)
     found = read(data, modalities=estimator.modalities_, labels=names(labels))
@@ -46,19 +47,18 @@ def evaluate(
             f"{run} was trained on all rows; fit with --test N, or give rows of their own with --test_data "
             "PATH."
         )
-    result = evaluated(estimator, task(train, test, label, seed=seed), seed=seed)
-    runs.add_scores(run, {**result.to_dict(), **({"split": split} if split else {})})
-    show_table(evaluation_cells(result))
-    s = result.summary
-    print(
-        f"mean accuracy {s['accuracy']:.3f} (raw {s['raw']:.3f}, chance {s['chance']:.3f}) · coherence "
-        f"{s['coherence']:.3f} off the diagonal"
-    )
-    print(
-        f"reconstruction {s['reconstruction']:.1f} · rate {s['rate']:.1f} nats a row · wrote "
-        f"{run}/scores.json"
-    )
-    say_next("compare", data, label=label or next(iter(found.labels)), labels=labels)
+    on = task(train, test, label, seed=seed)
+    wanted = measures if measures == "all" else names(measures) or ()
+    seconds = sum(row["seconds"] for row in estimator.history_)
+    result = evaluated(estimator, on, measures=wanted, seed=seed, seconds=seconds, show=True)
+    kept = {**result.to_dict(), **({"split": split} if split else {})}
+    runs.add_scores(run, kept, result.exhibits)
+    if measures == "all":
+        show_table(evaluation_cells(result))
+    show_table(headline_cells(result))
+    note(" · ".join(f"{k} {v:.1f} s" for k, v in result.took.items()))
+    print(f"wrote {run}/scores.json")
+    say_next("report", run)
 
 
 def compare(
@@ -72,6 +72,8 @@ def compare(
     method_options: dict[str, Any] | None = None,
     out: str | None = None,
     workers: int = 1,
+    measures: str = "probe,coherence,reconstruction",
+    control: bool = True,
     settings: dict[str, Any] | None = None,
 ) -> None:
     """Fit several methods on the same rows and show one table; seeds as mean and spread.
@@ -87,6 +89,8 @@ def compare(
         method_options: {method: {option: value}}.
         out: A folder for one run directory per method and seed; finished runs are not fitted again.
         workers: Processes that fit side by side, one thread each; more than one needs --out.
+        measures: Names with commas, or all.
+        control: Fit mmvm (or the first method) on shuffled pairs too.
         settings: The options of the fits, the same for all.
     """
     from counterpoint.comparison import compare as compared
@@ -98,11 +102,9 @@ def compare(
     given = {k: v for k, v in (settings or {}).items() if k not in ("seed", "verbose")}
 
     def each(name: str, seed: int, e: Evaluation) -> None:
-        s = e.summary
-        note(
-            f"{name} seed {seed}: accuracy {s['accuracy']:.3f} coherence {s['coherence']:.3f} "
-            f"reconstruction {s['reconstruction']:.1f} rate {s['rate']:.1f} ({s.get('seconds', 0):.0f} s)"
-        )
+        s = {k: v for k, v in e.summary.items() if k in ("accuracy", "coherence", "reconstruction", "rate")}
+        said = " ".join(f"{k} {v:.3f}" if v < 2 else f"{k} {v:.1f}" for k, v in s.items())
+        note(f"{name} seed {seed}: {said} ({e.seconds or 0:.0f} s)")
 
     result = compared(
         found,
@@ -113,6 +115,8 @@ def compare(
         options=method_options,
         out=out,
         workers=workers,
+        measures=measures if measures == "all" else names(measures) or (),
+        control=control,
         each=each,
         **given,
     )
@@ -125,8 +129,40 @@ def compare(
         "accuracy: linear probe on each modality's own latent · coherence: translations under an oracle "
         "trained on real rows"
     )
-    print(
-        "reconstruction, rate: nats a row; `raw features` shows under coherence the oracles' own accuracy "
-        "on real rows"
-    )
-    say_next("fit", data, method="mmvm", test=test, label=label, modalities=modalities, labels=labels)
+    print("reconstruction, rate: nats a row · raw features: under coherence the oracles' own accuracy")
+    if out is None:
+        say_next("fit", data, method="mmvm", test=test, label=label, modalities=modalities, labels=labels)
+    else:
+        say_next("report", out)
+
+
+def report(runs: list[str], out: str = "report.html", title: str | None = None) -> None:
+    """Write one HTML file of runs: what was trained, scores beside nulls, curves, embeddings, translations.
+
+    Args:
+        runs: Run directories, or folders that hold them.
+        out: The file.
+        title: Its heading.
+    """
+    from counterpoint.report.build import report as written
+
+    page = written(runs, out, title=title)
+    print(f"page:  {page} ({page.stat().st_size / 1e6:.1f} MB)")
+    say_next("export", *runs, out="figures")
+
+
+def export(runs: list[str], out: str = "export", formats: str = "svg,png,csv,latex") -> None:
+    """Write every figure and table of a report as files.
+
+    Args:
+        runs: Run directories, or folders that hold them.
+        out: The folder.
+        formats: svg, png, csv, latex, markdown, with commas.
+    """
+    from pathlib import Path
+
+    from counterpoint.report.export import export as written
+    from counterpoint.report.records import read_records
+
+    made = written(read_records(runs), Path(out), tuple(names(formats) or ()))
+    print(f"{len(made)} files in {out}")

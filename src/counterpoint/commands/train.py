@@ -35,7 +35,7 @@ def fit(
         settings: The options of the fit.
     """
     from counterpoint import runs
-    from counterpoint.comparison import hold_out
+    from counterpoint.protocol import hold_out
     from counterpoint.data import read
     from counterpoint.estimator import Counterpoint
     from counterpoint.evaluate import label_of

@@ -1,0 +1,197 @@
+"""The task that models are compared on: rows, labels, and all that does not depend on the model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from counterpoint.data import MultimodalData, Preparation, read
+from counterpoint.errors import InputError, choose, whole
+from counterpoint.evaluation import checks
+from counterpoint.evaluation.fitting import stratified
+from counterpoint.evaluation.oracles import Oracle, train_oracles
+from counterpoint.evaluation.probes import ProbeResult, probe_modalities
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Data split into training and test rows, with labels, and all that does not depend on the model.
+
+    Made once by `task`, used for every model that is compared.
+
+    Args:
+        train: Training rows.
+        test: Test rows.
+        label: Name of the label.
+        train_y: (N,) labels, or (N, L) of 0 and 1.
+        test_y: (N',) or (N', L) labels.
+        oracles: Per modality a classifier trained on the real training rows, with its accuracy on the real
+            test rows.
+        raw: Per modality the linear probe on the raw features.
+        features: Of the training and of the test rows: what probes and oracles read, in the data's units.
+        probe_size: Training rows of every probe, at most; None for all.
+    """
+
+    train: MultimodalData
+    test: MultimodalData
+    label: str
+    train_y: np.ndarray
+    test_y: np.ndarray
+    oracles: Mapping[str, Oracle]
+    raw: Mapping[str, ProbeResult]
+    features: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
+    probe_size: int | None = None
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The classes of the training rows, sorted; of several labels, their numbers."""
+        if self.train_y.ndim == 2:
+            return np.arange(self.train_y.shape[1])
+        return np.unique(self.train_y)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a report says of the task."""
+        return {
+            "train_rows": len(self.train),
+            "test_rows": len(self.test),
+            "label": self.label,
+            "classes": [str(c) for c in self.classes],
+            "probe_size": self.probe_size,
+        }
+
+
+def task(
+    train: Any,
+    test: Any,
+    label: str | None = None,
+    *,
+    seed: int = 0,
+    probe_size: int | None = None,
+    cache: str | Path | None = None,
+) -> Task:
+    """Prepare a task: labels, probes on raw features, oracles trained on real data.
+
+    Args:
+        train: Training rows with labels.
+        test: Test rows with the same modalities and labels.
+        label: Which label; needed if there are several.
+        seed: Of the oracles.
+        probe_size: Training rows of every probe, at most; all unless given.
+        cache: A folder where trained oracles are kept, and found again by the hash of what they were trained
+            on.
+
+    Raises:
+        InputError: If there is no such label, or the rows do not fit.
+    """
+    train, test = read(train), read(test)
+    key = label_of(train, label)
+    if key not in test.labels:
+        raise InputError(
+            f"the test rows have no label {key!r}; they have {', '.join(test.labels) or 'none'}."
+        )
+    train_y = truth_of(f"label {key!r} of the training rows", train.labels[key])
+    test_y = truth_of(f"label {key!r} of the test rows", test.labels[key])
+    if train_y.ndim == 1:
+        checks.classes(f"label {key!r} of the training rows", train_y)
+    kinds = {n: "normal" if c is None else "categorical" for n, c in train.categories.items()}
+    prepared = Preparation.fit(train, kinds, constant="keep")
+    x, held = features(prepared, train), features(prepared, test)
+    present, there = train.present(), test.present()
+    kept = None if cache is None else Path(cache)
+    oracles = train_oracles(
+        x, train_y, held, test_y, train_present=present, test_present=there, seed=seed, cache=kept
+    )
+    seen = {"train_present": present, "test_present": there}
+    raw = probe_modalities(x, train_y, held, test_y, **seen, size=probe_size, seed=seed)
+    return Task(train, test, key, train_y, test_y, oracles, raw, (x, held), probe_size)
+
+
+def hold_out(
+    data: MultimodalData, test: int | float, label: str, seed: int = 0
+) -> tuple[MultimodalData, MultimodalData]:
+    """Split rows into training and test rows, stratified by a label.
+
+    Args:
+        data: The rows.
+        test: Number of test rows, or their share.
+        label: Name of the label.
+        seed: Of the split.
+
+    Raises:
+        InputError: If that leaves no training or no test row.
+    """
+    share = isinstance(test, float) and not test.is_integer()
+    count = (
+        (round(len(data) * test) if 0 < test < 1 else -1)
+        if share
+        else whole("test", int(test) if isinstance(test, float) else test)
+    )
+    if not 0 < count < len(data):
+        raise InputError(
+            f"test is {test} of {len(data)} rows; give a number of rows below that, or a share between 0 and "
+            "1."
+        )
+    y = checks.labels(f"label {label!r}", data.labels[choose("label", label, data.labels)])
+    if count < len(checks.classes(f"label {label!r}", y)):
+        raise InputError(
+            f"test is {test}, which makes {count} rows for the {len(np.unique(y))} classes of {label!r}; "
+            "give one row a class."
+        )
+    held = np.zeros(len(data), dtype=bool)
+    held[stratified(y, count, seed)] = True
+    return data[~held], data[held]
+
+
+def truth_of(what: str, values: Any) -> np.ndarray:
+    """Return labels as probes take them: (N,) classes, at least two, or (N, L) of 0 and 1.
+
+    Example:
+        >>> truth_of("label 'kind'", ["a", "b", "a"]).tolist()
+        ['a', 'b', 'a']
+        >>> truth_of("label 'tags'", [[0, 2]])
+        Traceback (most recent call last):
+        counterpoint.errors.InputError: label 'tags' has two axes and holds 2; several labels a row are 0 or 1.
+    """
+    array = np.asarray(values)
+    if array.ndim != 2:
+        return checks.labels(what, values)
+    odd = array[~np.isin(array, (0, 1))]
+    if odd.size:
+        raise InputError(f"{what} has two axes and holds {odd[0]}; several labels a row are 0 or 1.")
+    return array.astype(np.int64)
+
+
+def label_of(data: MultimodalData, label: str | None) -> str:
+    """Return the name of the label to use.
+
+    Raises:
+        InputError: If the data have none, or several and none was named.
+    """
+    if not data.labels:
+        raise InputError(
+            "the data have no labels; pass labels={'name': array}, or keep a 1-D array beside the modalities."
+        )
+    if label is None:
+        if len(data.labels) > 1:
+            raise InputError(
+                f"the data have several labels ({', '.join(data.labels)}); say which with label=NAME."
+            )
+        return next(iter(data.labels))
+    return choose("label", label, data.labels)
+
+
+def features(prepared: Preparation, data: MultimodalData) -> dict[str, np.ndarray]:
+    """Return real data as probes and oracles read them: own units, holes at the mean, categories one-hot."""
+    x, mask = prepared.apply(data)
+    out = {}
+    for name, values in x.items():
+        one = prepared[name]
+        if one.n_categories is not None:
+            hot = values[..., None] == np.arange(one.n_categories)
+            seen = mask[name].reshape(*mask[name].shape, *[1] * (hot.ndim - mask[name].ndim))
+            out[name] = (hot & seen).astype(np.float32)
+        else:
+            out[name] = prepared.inverse(name, values)
+    return out
