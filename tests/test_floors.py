@@ -19,8 +19,11 @@ FLOORS = {
     2: ("aggregation", "priors"),
     3: ("model", "objectives"),
     4: ("methods",),
-    5: ("data", "evaluation", "inference", "training"),
-    6: ("asking", "assembly", "comparison", "configuration", "estimator", "evaluate", "provenance", "runs"),
+    5: ("data", "estimates", "evaluation", "inference", "training"),
+    6: (
+        *("asking", "assembly", "comparison", "configuration", "estimator", "evaluate", "manifest"),
+        *("measures", "protocol", "provenance", "runs"),
+    ),
     7: ("cli", "commands", "demo", "parsing", "report", "settings"),
 }
 PURE = 4  # floors up to here import torch and the standard library only
@@ -32,6 +35,7 @@ LAZY = {
     "mudata",
     "pandas",
     "rich",
+    "torchmetrics",
 }  # below floor 7 only inside functions
 LAZY_EVERYWHERE = {"matplotlib"}
 FILE_LINES, FUNCTION_LINES = 300, 60

@@ -11,7 +11,7 @@ from counterpoint.data import MultimodalData, Preparation, read
 from counterpoint.errors import InputError, choose, whole
 from counterpoint.evaluation import checks
 from counterpoint.evaluation.fitting import stratified
-from counterpoint.evaluation.oracles import Oracle, train_oracles
+from counterpoint.evaluation.coherence import Oracle, train_oracles
 from counterpoint.evaluation.probes import ProbeResult, probe_modalities
 
 
@@ -101,7 +101,7 @@ def task(
     present, there = train.present(), test.present()
     kept = None if cache is None else Path(cache)
     oracles = train_oracles(
-        x, train_y, held, test_y, train_present=present, test_present=there, seed=seed, cache=kept
+        x, train_y, held, test_y, train_present=present, test_present=there, seed=seed
     )
     seen = {"train_present": present, "test_present": there}
     raw = probe_modalities(x, train_y, held, test_y, **seen, size=probe_size, seed=seed)

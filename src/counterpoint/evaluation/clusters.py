@@ -77,7 +77,8 @@ def cluster_scores(points: Any, groups: Any, *, rows: int = 5_000, seed: int = 0
     count = len(checks.classes("groups", groups))
     if whole("rows", rows) <= count:
         raise InputError(f"rows is {rows}, and there are {count} groups; the silhouette needs more rows.")
-    model = KMeans(count, n_init=10, random_state=derived_seed(seed, "k-means"))
+    start = derived_seed(seed, "k-means")
+    model = KMeans(count, n_init=10, random_state=start)  # pyright: ignore[reportArgumentType]
     some = stratified(groups, rows, derived_seed(seed, "silhouette"))
     # One thread: sums then have one order, so the seed decides.
     with threadpool_limits(1):

@@ -19,8 +19,9 @@ class ImportanceEstimate:
 
     Attributes:
         log_p: (N,) nats, float64; -inf where no draw had any density.
-        effective: (N,) effective sample size, between 1 and `draws`; 0 where `log_p` is -inf. Where it is
-            below about 10, the estimate hangs on single draws and is too low.
+        effective: (N,) effective sample size, up to `draws`; 0 where `log_p` is -inf. The standard error of
+            `log_p` is about sqrt(1/effective - 1/draws) nats; where it is below about 10, the estimate hangs
+            on single draws and is too low.
         draws: K.
 
     Example:
@@ -76,7 +77,7 @@ def importance_log_likelihood(
         >>> def log_joint(z):
         ...     return normal(0.0, 1.0).log_prob(z[..., 0]) + normal(z[..., 0], 1.0).log_prob(x)
         >>> found = importance_log_likelihood(draw, log_joint, 20)
-        >>> torch.allclose(found.log_p, normal(0.0, 2**0.5).log_prob(x)), found.effective.tolist()
+        >>> torch.allclose(found.log_p, normal(0.0, 2**0.5).log_prob(x)), found.effective.round().tolist()
         (True, [20.0, 20.0])
     """
     import torch
@@ -110,7 +111,7 @@ def _log_weight(log_p: Tensor, log_q: Tensor, count: int) -> Tensor:
     if bad.any():
         row = int(bad.any(0).nonzero()[0])
         raise InputError(
-            f"the importance weights of {int(bad.any(0).sum())} rows are NaN or infinite (first in row {row}); "
+            f"the importance weights of {int(bad.any(0).sum())} rows are NaN or infinite (first row {row}); "
             "both densities must be finite wherever the proposal draws."
         )
     return log_w

@@ -43,7 +43,7 @@ def variance_explained(
     """Variance of one modality that its decoding explains, in all and by dimension of the latent.
 
         R2(y) = 1 - sum_{n,j} (x_nj - y_nj)^2 / sum_{n,j} (x_nj - mean_j)^2
-        total = R2(decode(z)),   latent_d = R2(decode(z^d)),   z^d_n = z_n in dimension d, mean_n z_n elsewhere
+        total = R2(decode(z)),   latent_d = R2(decode(z^d)),   z^d = z in dimension d, its mean elsewhere
 
     over the observed values; means are over the rows that are scored. Columns count by their variance in the
     units given: standardise them to count the same.

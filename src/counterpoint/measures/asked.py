@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from counterpoint import inference
+from counterpoint import estimates, inference
 from counterpoint.asking import prepared_batch
 from counterpoint.batch import Batch
 from counterpoint.data import MultimodalData
+from counterpoint.distributions import Point
 from counterpoint.estimator import Counterpoint
 from counterpoint.model import MultimodalVAE
 from counterpoint.protocol import Task
@@ -63,6 +64,11 @@ class Asked:
         """The model."""
         return self.estimator.model_
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the model's numbers."""
+        return next(self.model.parameters()).dtype
+
     @cached_property
     def train(self) -> Batch:
         """The training rows as the model reads them."""
@@ -97,6 +103,21 @@ class Asked:
         """Posterior means of the test rows, name -> (N', D)."""
         return self.means(self.test)
 
+    @cached_property
+    def posteriors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Means and standard deviations of the test rows' posteriors, (M, N', D) each; NaN where absent."""
+        return self.posteriors_of(self.test)
+
+    def posteriors_of(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        """Return means and standard deviations of every modality's posterior, (M, N, D) each."""
+        loc, scale = estimates.unimodal(self.model, batch)
+        return loc.double().cpu().numpy(), scale.double().cpu().numpy()
+
+    @property
+    def density(self) -> bool:
+        """Whether the posteriors have a density: those of an autoencoder are points."""
+        return self.model.method.posterior is not Point
+
     def means(self, batch: Batch) -> dict[str, np.ndarray]:
         """Return every modality's posterior means, name -> (N, D); NaN where it is absent."""
         means = inference.unimodal_mean(self.model, batch).double().cpu().numpy()
@@ -108,8 +129,7 @@ class Asked:
         Raises:
             InputError: If the model was fitted on other modalities.
         """
-        dtype = next(self.model.parameters()).dtype
-        return prepared_batch(data, self.estimator.preparation_, dtype, self.estimator.device)
+        return prepared_batch(data, self.estimator.preparation_, self.dtype, self.estimator.device)
 
     def noise(self, use: str) -> torch.Generator:
         """Return a stream of random numbers for one use."""

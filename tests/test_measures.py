@@ -1,0 +1,135 @@
+"""What every measure must do, on every kind of model; and what single ones must find."""
+
+import json
+
+import numpy as np
+import pytest
+
+import counterpoint as cp
+from counterpoint.evaluate import evaluate
+from counterpoint.measures import MEASURES
+from counterpoint.measures.asked import Asked, subsets
+from counterpoint.protocol import hold_out, task
+from test_comparison import labelled
+from test_estimator import small
+
+METHODS = ("mmvm", "poe", "mopoe", "independent", "ae")
+
+
+@pytest.fixture(scope="module")
+def on():
+    return task(*hold_out(labelled(120), 40, "kind"))
+
+
+@pytest.fixture(scope="module")
+def fitted(on):
+    return {m: small(m, epochs=40, learning_rate=1e-2, patience=None).fit(on.train) for m in METHODS}
+
+
+@pytest.fixture(scope="module")
+def found(on, fitted):
+    return {m: evaluate(fitted[m], on, measures="all", show=True) for m in METHODS}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_measure_answers_every_method(method, found, on):
+    e = found[method]
+    assert set(e.sections) == set(MEASURES)
+    json.dumps(e.to_dict())
+    for name, section in e.sections.items():
+        assert section.summary or section.detail.get("why_not"), name
+        for key, rows in section.rows.items():
+            assert rows.shape == (len(on.test),), key
+        for key, value in section.summary.items():
+            assert isinstance(value, float), key
+            assert np.isfinite(value), key
+    for key, (low, high) in e.interval.items():
+        assert low <= high
+        assert low - 1e-9 <= e.summary[key] <= high + 1e-9, key
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_evaluation_is_the_same_twice(method, fitted, on, found):
+    again = evaluate(fitted[method], on, measures="all")
+    assert again.to_dict() == found[method].to_dict()
+
+
+def test_nulls_know_nothing(found):
+    nulls = found["mmvm"].nulls
+    wanted = {"chance", "raw features", "linear (PLS)", "labels shuffled", "pairing shuffled"}
+    assert set(nulls) == wanted
+    for name in ("labels shuffled", "chance"):
+        assert nulls[name]["accuracy"] < 0.6, name
+    assert nulls["raw features"]["accuracy"] > 0.9
+    assert nulls["linear (PLS)"]["accuracy"] > 0.8
+    assert nulls["pairing shuffled"]["coherence"] < 0.6
+    assert nulls["chance"]["coherence"] == pytest.approx(1 / 3, abs=0.1)
+
+
+def test_measures_find_what_is_there(found):
+    mmvm, independent = found["mmvm"].summary, found["independent"].summary
+    assert mmvm["coherence"] > independent["coherence"]
+    assert mmvm["agreement"] > 0.6
+    assert 0.5 < mmvm["variance_explained"] <= 1
+    assert mmvm["imputation_r2"] > independent["imputation_r2"]
+    assert mmvm["consistency"] > 0.2
+    assert found["poe"].summary["log_likelihood"] < 0
+    assert "depends on the data" in found["mmvm"].sections["log_likelihood"].detail["why_not"]
+    assert "no density" in found["ae"].sections["collapse"].detail["why_not"]
+
+
+def test_what_is_shown_fits_the_task(found, on):
+    shown = found["mmvm"].exhibits
+    rows = shown["row"].numpy()
+    assert rows.max() < len(on.test)
+    assert shown["pca/0"].shape == (len(rows), 2)
+    there = on.test.present()["b"][rows]
+    assert np.array_equal(np.isfinite(shown["pca/1"].numpy()).all(1), there)
+    k = len(shown["shown"])
+    assert shown["real/0"].shape == (k, 5)
+    assert shown["made/0/1"].shape == (k, 4)
+    assert np.array_equal(np.asarray(on.classes)[shown["label"].numpy()], on.test_y[rows])
+
+
+def test_a_measure_can_be_asked_alone(fitted, on):
+    e = evaluate(fitted["poe"], on, measures="collapse")
+    assert set(e.sections) == {"collapse"}
+    assert "accuracy" not in e.summary
+    with pytest.raises(cp.InputError, match="measure is 'colapse'.*Did you mean 'collapse'"):
+        evaluate(fitted["poe"], on, measures=["colapse"])
+
+
+def test_costly_measures_say_how_many_rows_they_took(fitted, on):
+    asked = Asked(fitted["mmvm"], on, most=10)
+    assert len(asked.some) == 10
+    assert MEASURES["variance"](asked).detail["rows"] == 10
+    cells = MEASURES["reconstruction"](asked).detail["subsets"]
+    assert max(cell["rows"] for cell in cells) <= 10
+
+
+def test_subsets_do_not_explode():
+    names = [f"m{i}" for i in range(12)]
+    found = subsets(names)
+    assert len(found) == 12 + 12 + 1
+    assert all(len(set(given)) == len(given) for given in found)
+
+
+def test_a_single_modality_is_evaluated():
+    data = labelled(90).select(["a"])
+    train, held = hold_out(data, 30, "kind")
+    e = evaluate(small(epochs=3).fit(train), task(train, held), measures="all", show=True)
+    assert np.isfinite(e.summary["accuracy"])
+    assert e.sections["agreement"].detail["why_not"]
+    assert np.isnan(e.summary["coherence"])
+    json.dumps(e.to_dict())
+
+
+def test_a_modality_that_no_training_row_has_beside_another_gets_no_pair():
+    """Rows have one modality each: nothing can be paired, everything else is told."""
+    data = labelled(120)
+    one = np.arange(120) % 2 == 0
+    apart = data.without("b", one).without("a", ~one)
+    train, held = hold_out(apart, 40, "kind")
+    e = evaluate(small(epochs=3).fit(train), task(train, held), measures="all", show=True)
+    assert e.sections["agreement"].detail["why_not"]
+    assert np.isfinite(e.summary["accuracy"])
