@@ -56,10 +56,10 @@ def main(folder: Path, out: Path, *, seeds: int = 3, rows: int | None = None, wo
         folder: Where the data sets are.
         out: Folder for the run directories.
         seeds: How many.
-        rows: Training pairs; all unless given.
+        rows: So many training and test pairs; all unless given.
         workers: Processes that fit side by side.
     """
-    train, test = read(folder, "train")[slice(rows)], read(folder, "test")
+    train, test = (read(folder, part)[slice(rows)] for part in ("train", "test"))
 
     def each(name: str, seed: int, e: Evaluation) -> None:
         note(f"{name} seed {seed}: fitted in {e.seconds or 0:.0f} s, evaluated")

@@ -1,7 +1,7 @@
 """The task that models are compared on: rows, labels, and all that does not depend on the model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from counterpoint.data import MultimodalData, Preparation, read
 from counterpoint.errors import InputError, choose, whole
 from counterpoint.evaluation import checks
 from counterpoint.evaluation.fitting import stratified
-from counterpoint.evaluation.coherence import Oracle, train_oracles
+from counterpoint.evaluation.oracles import Oracle, labels_of, train_oracles
 from counterpoint.evaluation.probes import ProbeResult, probe_modalities
 
 
@@ -32,6 +32,7 @@ class Task:
         raw: Per modality the linear probe on the raw features.
         features: Of the training and of the test rows: what probes and oracles read, in the data's units.
         probe_size: Training rows of every probe, at most; None for all.
+        memo: What measures made of the task alone, to be used for the next model.
     """
 
     train: MultimodalData
@@ -43,6 +44,7 @@ class Task:
     raw: Mapping[str, ProbeResult]
     features: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
     probe_size: int | None = None
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def classes(self) -> np.ndarray:
@@ -91,8 +93,8 @@ def task(
         raise InputError(
             f"the test rows have no label {key!r}; they have {', '.join(test.labels) or 'none'}."
         )
-    train_y = truth_of(f"label {key!r} of the training rows", train.labels[key])
-    test_y = truth_of(f"label {key!r} of the test rows", test.labels[key])
+    train_y = labels_of(f"label {key!r} of the training rows", train.labels[key])
+    test_y = labels_of(f"label {key!r} of the test rows", test.labels[key])
     if train_y.ndim == 1:
         checks.classes(f"label {key!r} of the training rows", train_y)
     kinds = {n: "normal" if c is None else "categorical" for n, c in train.categories.items()}
@@ -100,9 +102,7 @@ def task(
     x, held = features(prepared, train), features(prepared, test)
     present, there = train.present(), test.present()
     kept = None if cache is None else Path(cache)
-    oracles = train_oracles(
-        x, train_y, held, test_y, train_present=present, test_present=there, seed=seed
-    )
+    oracles = train_oracles(x, train_y, held, test_y, train_present=present, test_present=there, seed=seed)
     seen = {"train_present": present, "test_present": there}
     raw = probe_modalities(x, train_y, held, test_y, **seen, size=probe_size, seed=seed)
     return Task(train, test, key, train_y, test_y, oracles, raw, (x, held), probe_size)
@@ -142,25 +142,6 @@ def hold_out(
     held = np.zeros(len(data), dtype=bool)
     held[stratified(y, count, seed)] = True
     return data[~held], data[held]
-
-
-def truth_of(what: str, values: Any) -> np.ndarray:
-    """Return labels as probes take them: (N,) classes, at least two, or (N, L) of 0 and 1.
-
-    Example:
-        >>> truth_of("label 'kind'", ["a", "b", "a"]).tolist()
-        ['a', 'b', 'a']
-        >>> truth_of("label 'tags'", [[0, 2]])
-        Traceback (most recent call last):
-        counterpoint.errors.InputError: label 'tags' has two axes and holds 2; several labels a row are 0 or 1.
-    """
-    array = np.asarray(values)
-    if array.ndim != 2:
-        return checks.labels(what, values)
-    odd = array[~np.isin(array, (0, 1))]
-    if odd.size:
-        raise InputError(f"{what} has two axes and holds {odd[0]}; several labels a row are 0 or 1.")
-    return array.astype(np.int64)
 
 
 def label_of(data: MultimodalData, label: str | None) -> str:

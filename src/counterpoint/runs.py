@@ -20,6 +20,7 @@ from counterpoint.manifest import EXHIBITS, FORMAT, MANIFEST, SCORES, as_json, d
 if TYPE_CHECKING:
     from counterpoint.estimator import Counterpoint
 
+
 def save(estimator: "Counterpoint", run: str | Path, scores: Mapping[str, Any] | None = None) -> Path:
     """Write a fitted estimator as a run directory: every file atomically, their hashes last.
 

@@ -35,10 +35,10 @@ def fit(
         settings: The options of the fit.
     """
     from counterpoint import runs
-    from counterpoint.protocol import hold_out
     from counterpoint.data import read
     from counterpoint.estimator import Counterpoint
     from counterpoint.evaluate import label_of
+    from counterpoint.protocol import hold_out
 
     given = dict(settings or {})
     estimator = Counterpoint(method, options=options, **given)

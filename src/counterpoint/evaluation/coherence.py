@@ -6,190 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from counterpoint.errors import InputError, choose
+from counterpoint.errors import InputError
 from counterpoint.evaluation import checks
-from counterpoint.evaluation.fitting import derived_seed, fit, stratified
+from counterpoint.evaluation.oracles import Oracle, labels_of
+from counterpoint.evaluation.scores import classifier_scores
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-@dataclass(frozen=True, eq=False)
-class Oracle:
-    """A classifier of one modality, trained on real data, with its own accuracy on real held-out rows.
-
-    Attributes:
-        name: the modality.
-        kind: "linear", "mlp" or "conv".
-        accuracy: share of the held-out rows it gets right: the ceiling of coherence; NaN if there are none.
-        n_train: rows it was trained on.
-        n_test: held-out rows.
-        converged: whether its training reached the tolerance.
-        classes: (C,) the labels it can answer.
-        event: shape of one row.
-
-    Example:
-        >>> oracle = train_oracles({"a": [[-1], [-2], [1], [2]]}, [0, 0, 1, 1], {"a": [[3]]}, [1])["a"]
-        >>> oracle.kind, oracle.accuracy, oracle.predict([[-4.0]]).tolist()
-        ('linear', 1.0, [0])
-    """
-
-    name: str
-    kind: str
-    accuracy: float
-    n_train: int
-    n_test: int
-    converged: bool
-    classes: np.ndarray
-    event: tuple[int, ...]
-    _model: Any
-    _center: Any
-    _scale: Any
-
-    def predict(self, x: Any) -> np.ndarray:
-        """Return the label of every row; `x` (N, *event), result (N,).
-
-        Raises:
-            InputError: if a row has another shape or a value is not finite.
-        """
-        what = f"what the oracle of {self.name!r} reads"
-        x = checks.finite(what, checks.numbers(what, x))
-        if x.shape[1:] != self.event:
-            raise InputError(f"{what} has rows of shape {x.shape[1:]}; it was trained on {self.event}.")
-        return self._model.predict((x.reshape(len(x), -1) - self._center) / self._scale)
-
-
-def train_oracles(
-    train_x: Mapping[str, Any],
-    train_y: Any,
-    test_x: Mapping[str, Any],
-    test_y: Any,
-    *,
-    train_present: Mapping[str, Any] | None = None,
-    test_present: Mapping[str, Any] | None = None,
-    kind: str = "auto",
-    seed: int = 0,
-) -> dict[str, Oracle]:
-    """Train one classifier per modality on real training rows and state its accuracy on real held-out rows.
-
-    Tables ("auto"): logistic regression or a network of 64 hidden units, whichever is better on a fifth of
-    the *training* rows; the simpler one on a tie or where a class has fewer than five rows. Images (C, H, W)
-    of at least 8 x 8: a small convolutional network; other arrays of two or more axes: a network of 128
-    hidden units on the flattened values. Test rows decide nothing.
-
-    Args:
-        train_x: modality name to (N, *event), in the units of the translations; absent rows hold anything.
-        train_y: (N,) whole numbers or text.
-        test_x: the same names to (N', *event).
-        test_y: (N',) labels.
-        train_present: modality name to bool (N,); a modality that is not named is present everywhere.
-        test_present: the same for the test rows.
-        kind: "auto", "linear", "mlp" or, for images, "conv".
-        seed: decides the split and the network's start; each modality has its own stream.
-
-    Raises:
-        InputError: for NaN in a present row, unequal rows, one class only, a modality without training rows.
-
-    Source: Shi et al. 2019; Sutter et al. 2021 (classifiers trained on real data judge generated data).
-
-    Example:
-        >>> x, held = {"a": [[-1], [-2], [1], [2]]}, {"a": [[3], [-3]]}
-        >>> oracles = train_oracles(x, list("xxyy"), held, list("yx"))
-        >>> oracles["a"].accuracy, oracles["a"].classes.tolist()
-        (1.0, ['x', 'y'])
-    """
-    choose("kind", kind, ["auto", "linear", "mlp", "conv"])
-    checks.same_names("test_x", test_x, train_x)
-    for what, present in (("train_present", train_present), ("test_present", test_present)):
-        if present is not None:
-            checks.same_names(what, {**dict.fromkeys(train_x), **present}, train_x)
-    y, truth = checks.labels("train_y", train_y), checks.labels("test_y", test_y)
-    oracles = {}
-    for name in train_x:
-        try:
-            x, held = checks.numbers("train_x", train_x[name]), checks.numbers("test_x", test_x[name])
-            checks.same_rows(train_x=x, train_y=y)
-            checks.same_rows(test_x=held, test_y=truth)
-            here = checks.presence("train_present", train_present, name, len(y))
-            there = checks.presence("test_present", test_present, name, len(truth))
-            if not here.any():
-                raise InputError("no training row has it; leave the modality out.")
-            rows = (checks.finite("train_x", x[here]), y[here])
-            oracles[name] = _train(name, rows, (held[there], truth[there]), kind, derived_seed(seed, name))
-        except InputError as error:
-            raise InputError(f"modality {name!r}: {error}") from error
-    return oracles
-
-
-def _train(
-    name: str, train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], kind: str, seed: int
-) -> Oracle:
-    """Choose, fit and score the classifier of one modality from its present rows."""
-    import numpy as np
-    from sklearn.preprocessing import StandardScaler
-
-    x, y = train
-    found = checks.classes("train_y", y)
-    event, wide = x.shape[1:], x.ndim > 2
-    x = x.reshape(len(x), -1)
-    if wide:  # one scale for all pixels: a nearly constant corner must not shout when a decoder blurs it
-        center, scale = float(x.mean()), float(x.std()) or 1.0
-    else:
-        scaler = StandardScaler().fit(x)
-        center, scale = np.asarray(scaler.mean_), np.asarray(scaler.scale_)
-    x = (x - center) / scale
-    if kind == "auto":
-        kind = ("conv" if _is_image(event) else "mlp") if wide else _better_kind(x, y, seed)
-    model = _classifier(kind, event, seed)
-    converged = fit(model, x, y)
-    held, truth = test
-    oracle = Oracle(
-        name, kind, float("nan"), len(y), len(truth), converged, found, event, model, center, scale
-    )
-    if not len(truth):
-        return oracle
-    checks.comparable("train_y", y, "test_y", truth)
-    return Oracle(**{**vars(oracle), "accuracy": float(np.mean(oracle.predict(held) == truth))})
-
-
-def _better_kind(x: np.ndarray, y: np.ndarray, seed: int) -> str:
-    """Compare both classifiers on a stratified fifth of the training rows; the simpler one wins a tie."""
-    import numpy as np
-
-    found, counts = np.unique(y, return_counts=True)
-    if counts.min() < 5:
-        return "linear"
-    held = np.zeros(len(y), dtype=bool)
-    held[stratified(y, max(len(y) // 5, len(found)), seed)] = True
-    right = {}
-    for kind in ("linear", "mlp"):
-        model = _classifier(kind, x.shape[1:], seed)
-        fit(model, x[~held], y[~held])
-        right[kind] = int(np.sum(model.predict(x[held]) == y[held]))
-    return "mlp" if right["mlp"] > right["linear"] else "linear"
-
-
-def _is_image(event: tuple[int, ...]) -> bool:
-    return len(event) == 3 and min(event[1:]) >= 8
-
-
-def _classifier(kind: str, event: tuple[int, ...], seed: int) -> Any:
-    """Make an unfitted classifier."""
-    if kind == "conv":
-        if not _is_image(event):
-            raise InputError(f"kind 'conv' needs images (C, H, W) of at least 8 x 8; the rows are {event}.")
-        from counterpoint.evaluation.conv_oracle import ConvClassifier
-
-        return ConvClassifier(event, seed)
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neural_network import MLPClassifier
-
-    if kind == "linear":
-        return LogisticRegression(max_iter=10_000)
-    # Stopping by the training loss keeps all rows for training: on 8,000 rows of MNIST .944 and, with a
-    # tenth held out to stop by, .933.
-    width = 128 if len(event) > 1 else 64
-    return MLPClassifier((width,), alpha=1e-2, tol=1e-3, max_iter=2_000, random_state=seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,6 +25,9 @@ class CoherenceTable:
         rows: rows counted per source.
         left_out: rows left out per source, because the source is absent in them.
         oracle: accuracy of each target's oracle on real rows, the ceiling to read the column against.
+        shuffled: mean off the diagonal when every translation is judged by another row's label: what answers
+            that know nothing of their row would get.
+        hits: (N,) share of a row's translations off the diagonal that are right; NaN where it has none.
 
     Example:
         >>> import numpy as np
@@ -217,6 +43,8 @@ class CoherenceTable:
     rows: dict[str, int]
     left_out: dict[str, int]
     oracle: dict[str, float]
+    shuffled: float = float("nan")
+    hits: np.ndarray | None = None
 
     @property
     def off_diagonal(self) -> float:
@@ -250,11 +78,13 @@ def coherence(
 
         C[s, t] = 1/|P_s| sum_{n in P_s} [oracle_t(translate(s, t)_n) = y_n],   P_s = the rows that have s
 
+    Of several labels a row it is the average precision of the oracle's probabilities, the mean over labels.
+
     Args:
         translate: (source, target) to (N, *event of the target), the location of the likelihood; rows without
             the source are not looked at.
         oracles: target name to its classifier, see `train_oracles`.
-        labels: (N,) labels of the rows.
+        labels: (N,) labels of the rows, or (N, L) of 0 and 1.
         names: the modalities, each source and target.
         present: modality name to bool (N,); a modality that is not named is present everywhere.
 
@@ -262,8 +92,10 @@ def coherence(
         InputError: for a modality without an oracle, a wrong number of rows, values that are not finite.
 
     Source: Shi et al. 2019 (cross coherence); papers differ in whether the diagonal counts, so both are told.
+        Several labels: Sutter et al. 2024 (CelebA, CUB).
 
     Example:
+        >>> from counterpoint.evaluation.oracles import train_oracles
         >>> x = {"a": [[-1], [-2], [1], [2]], "b": [[5], [6], [-5], [-6]]}
         >>> y = [0, 0, 1, 1]
         >>> table = coherence(lambda source, target: x[target], train_oracles(x, y, x, y), y, ["a", "b"])
@@ -272,23 +104,158 @@ def coherence(
     """
     import numpy as np
 
+    names, y, here = _checked(oracles, labels, names, present)
+    matrix = np.full((len(names), len(names)), np.nan)
+    hits = np.full((len(names), len(names), len(y)), np.nan)
+    wrongly = matrix.copy()
+    other = y[np.random.default_rng(0).permutation(len(y))]
+    for i, source in enumerate(names):
+        rows = here[source]
+        for j, target in enumerate(names):
+            if rows.any():
+                what = f"translate({source!r}, {target!r})"
+                judged = _judged(what, translate(source, target), oracles[target], y, rows)
+                matrix[i, j], hits[i, j, rows] = judged(y)
+                wrongly[i, j] = judged(other)[0]
+    off = ~np.eye(len(names), dtype=bool)
+    count = {name: int(here[name].sum()) for name in names}
+    return CoherenceTable(
+        names,
+        matrix,
+        count,
+        {name: len(y) - count[name] for name in names},
+        {name: oracles[name].accuracy for name in names},
+        _mean(wrongly[off]),
+        np.array([_mean(row) for row in hits[off].T]) if off.any() else np.full(len(y), np.nan),
+    )
+
+
+@dataclass(frozen=True)
+class SubsetCell:
+    """Coherence of one target given one set of modalities.
+
+    Attributes:
+        given: the modalities that were given.
+        target: the modality that was generated.
+        accuracy: share of the rows in which its oracle finds the label; see `coherence`.
+        rows: rows that have all of `given`, and count.
+
+    Example:
+        >>> SubsetCell(("a", "b"), "c", 0.9, rows=500).accuracy
+        0.9
+    """
+
+    given: tuple[str, ...]
+    target: str
+    accuracy: float
+    rows: int
+
+
+def subset_coherence(
+    translate: Callable[[tuple[str, ...], str], Any],
+    oracles: Mapping[str, Oracle],
+    labels: Any,
+    names: Sequence[str],
+    subsets: Sequence[tuple[str, ...]],
+    present: Mapping[str, Any] | None = None,
+) -> list[SubsetCell]:
+    """Coherence of every target given every subset, on the rows that have all of the subset.
+
+    Args:
+        translate: (given names, target) to (N, *event of the target).
+        oracles: target name to its classifier.
+        labels: (N,) labels of the rows, or (N, L) of 0 and 1.
+        names: the modalities, each a target.
+        subsets: the sets that are given, each of `names`.
+        present: modality name to bool (N,).
+
+    Raises:
+        InputError: as `coherence`; for an empty subset or an unknown name in one.
+
+    Source: Sutter et al. 2021 (MoPoE), all subsets to all modalities.
+
+    Example:
+        >>> from counterpoint.evaluation.oracles import train_oracles
+        >>> x = {"a": [[-1], [-2], [1], [2]], "b": [[5], [6], [-5], [-6]]}
+        >>> oracles = train_oracles(x, [0, 0, 1, 1], x, [0, 0, 1, 1])
+        >>> subset_coherence(lambda given, target: x[target], oracles, [0, 0, 1, 1], ["a"], [("a",)])
+        [SubsetCell(given=('a',), target='a', accuracy=1.0, rows=4)]
+    """
+    import numpy as np
+
+    names, y, here = _checked(oracles, labels, names, present)
+    cells = []
+    for given in subsets:
+        if not given or set(given) - set(names):
+            raise InputError(f"a subset is {given!r}; give names out of {', '.join(names)}, at least one.")
+        rows = np.logical_and.reduce([here[name] for name in given])
+        for target in names:
+            found = float("nan")
+            if rows.any():
+                what = f"translate({given!r}, {target!r})"
+                found = _judged(what, translate(given, target), oracles[target], y, rows)(y)[0]
+            cells.append(SubsetCell(tuple(given), target, found, int(rows.sum())))
+    return cells
+
+
+def _checked(
+    oracles: Mapping[str, Oracle], labels: Any, names: Sequence[str], present: Mapping[str, Any] | None
+) -> tuple[tuple[str, ...], np.ndarray, dict[str, np.ndarray]]:
+    """Return names, labels, and which rows have each modality."""
     names = tuple(names)
-    y = checks.labels("labels", labels)
+    y = labels_of("labels", labels)
     if not names or len(set(names)) < len(names):
         raise InputError(f"names is {names!r}; give every modality once, at least one.")
     checks.same_names("oracles", [name for name in oracles if name in names], names)
     if present is not None:
         checks.same_names("present", {**dict.fromkeys(names), **present}, names)
-    matrix = np.full((len(names), len(names)), np.nan)
-    here = {name: checks.presence("present", present, name, len(y)) for name in names}
-    for row, source in enumerate(names):
-        for column, target in enumerate(names):
-            if here[source].any():
-                made = checks.numbers(f"translate({source!r}, {target!r})", translate(source, target))
-                checks.same_rows(**{f"translate({source!r}, {target!r})": made, "labels": y})
-                checks.comparable("the oracle's classes", oracles[target].classes, "labels", y)
-                answer = oracles[target].predict(made[here[source]])
-                matrix[row, column] = np.mean(answer == y[here[source]])
-    rows = {name: int(here[name].sum()) for name in names}
-    ceiling = {name: oracles[name].accuracy for name in names}
-    return CoherenceTable(names, matrix, rows, {name: len(y) - rows[name] for name in names}, ceiling)
+    return names, y, {name: checks.presence("present", present, name, len(y)) for name in names}
+
+
+def _judged(
+    what: str, made: Any, oracle: Oracle, y: np.ndarray, rows: np.ndarray
+) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """Return what scores the oracle's answers in some rows against labels: the score, and a share a row."""
+    import numpy as np
+
+    made = checks.numbers(what, made)
+    checks.same_rows(**{what: made, "labels": y})
+    if oracle.several != (y.ndim == 2):
+        raise InputError("labels has other axes than those that the oracles were trained on; give the same.")
+    if oracle.several:
+        found = oracle.proba(made[rows])
+        return lambda truth: (
+            classifier_scores(truth[rows], found).average_precision,
+            ((found > 0.5) == truth[rows]).mean(1),
+        )
+    checks.comparable("the oracle's classes", oracle.classes, "labels", y)
+    answer = oracle.predict(made[rows])
+    return lambda truth: (float(np.mean(answer == truth[rows])), (answer == truth[rows]).astype(float))
+
+
+def agreeing(made: Mapping[str, Any], oracles: Mapping[str, Oracle]) -> float:
+    """Share of the rows for which all oracles give the same answer: coherence of joint samples.
+
+    Args:
+        made: modality name to generated rows (N, *event), row i of each from one latent.
+        oracles: modality name to its classifier.
+
+    Raises:
+        InputError: for a modality without an oracle, unequal rows.
+
+    Source: Shi et al. 2019 (joint coherence); Sutter et al. 2021 (random generation).
+
+    Example:
+        >>> from counterpoint.evaluation.oracles import train_oracles
+        >>> x = {"a": [[-1], [-2], [1], [2]], "b": [[5], [6], [-5], [-6]]}
+        >>> oracles = train_oracles(x, [0, 0, 1, 1], x, [0, 0, 1, 1])
+        >>> agreeing({"a": [[-3], [3]], "b": [[9], [9]]}, oracles)
+        0.5
+    """
+    import numpy as np
+
+    checks.same_names("oracles", [name for name in oracles if name in made], made)
+    checks.same_rows(**{name: np.asarray(rows) for name, rows in made.items()})
+    answers = np.stack([np.asarray(oracles[name].predict(rows)) for name, rows in made.items()])
+    same = answers == answers[:1]
+    return float(same.reshape(len(same), same.shape[1], -1).all((0, 2)).mean())

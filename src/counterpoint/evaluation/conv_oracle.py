@@ -1,8 +1,8 @@
-"""A convolutional classifier of small images, in scikit-learn's manners."""
+"""A convolutional classifier of small images: trained with torch, kept as plain arrays."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -12,50 +12,61 @@ from counterpoint.nn.build import build
 from counterpoint.nn.conv import ConvEncoder
 from counterpoint.seeds import generator
 
+HIDDEN, WIDTH = 128, 16
+EPOCHS, LEAST_STEPS = 15, 500
 
-class ConvClassifier:
-    """Three strided convolutions and a hidden layer, trained with cross-entropy.
 
-    Rows are flattened images (N, C * H * W), already centred and scaled.
+def train_conv(x: np.ndarray, y: np.ndarray, event: tuple[int, ...], seed: int) -> dict[str, np.ndarray]:
+    """Train three strided convolutions and a hidden layer with cross-entropy; return the weights by layer.
 
     Args:
+        x: (N, C * H * W) flattened images, already centred and scaled.
+        y: (N,) labels, or (N, L) of 0 and 1: binary cross-entropy.
         event: (C, H, W).
         seed: Of initial weights and row order.
-        epochs: Passes over the rows.
-        width: Channels after the first convolution.
 
     Source: the coherence classifiers of Sutter et al. 2021 (MoPoE) are of this size.
 
     Example:
         >>> x = np.zeros((8, 64)); x[4:] = 1.0
-        >>> model = ConvClassifier((1, 8, 8), seed=0, epochs=30).fit(x, np.repeat([3, 7], 4))
-        >>> model.predict(x).tolist()
-        [3, 3, 3, 3, 7, 7, 7, 7]
+        >>> weights = train_conv(x, np.repeat([3, 7], 4), (1, 8, 8), seed=0)
+        >>> weights["out.weight"].shape, conv_features(weights, x, (1, 8, 8)).shape
+        ((2, 128), (8, 128))
     """
+    several = y.ndim == 2
+    codes = y.astype(np.float32) if several else np.unique(y, return_inverse=True)[1]
+    count = y.shape[1] if several else int(codes.max()) + 1
+    images, target = _images(x, event), torch.from_numpy(codes)
+    draw = generator(seed, "oracle")
+    net = build(lambda: _net(event, count), draw)
+    loss = F.binary_cross_entropy_with_logits if several else F.cross_entropy
+    adam = torch.optim.Adam(net.parameters(), lr=2e-3, fused=True)
+    for _ in range(max(EPOCHS, LEAST_STEPS // -(-len(images) // 64))):
+        for rows in torch.randperm(len(images), generator=draw).split(64):
+            adam.zero_grad(set_to_none=True)
+            loss(net(images[rows]), target[rows]).backward()
+            adam.step()
+    weights = {name: value.numpy() for name, value in net.state_dict().items()}
+    last = max(int(name.split(".")[1]) for name in weights)
+    for part in ("weight", "bias"):
+        weights[f"out.{part}"] = weights.pop(f"layers.{last}.{part}")
+    return weights
 
-    def __init__(self, event: tuple[int, ...], seed: int, epochs: int = 15, width: int = 16) -> None:
-        self.event, self.seed, self.epochs, self.width = event, seed, epochs, width
 
-    def fit(self, x: Any, y: Any) -> ConvClassifier:
-        """Train on rows x (N, C * H * W) with labels y (N,)."""
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        images, target = self._images(x), torch.from_numpy(codes)
-        draw = generator(self.seed, "oracle")
-        count = len(self.classes_)
-        self.net = build(lambda: ConvEncoder(self.event, count, heads=1, hidden=128, width=self.width), draw)
-        adam = torch.optim.Adam(self.net.parameters(), lr=2e-3, fused=True)
-        for _ in range(self.epochs):
-            for rows in torch.randperm(len(images), generator=draw).split(64):
-                adam.zero_grad(set_to_none=True)
-                F.cross_entropy(self.net(images[rows]), target[rows]).backward()
-                adam.step()
-        return self
+def conv_features(weights: Mapping[str, np.ndarray], x: np.ndarray, event: tuple[int, ...]) -> np.ndarray:
+    """Return the last hidden layer (N, 128) of images x (N, C * H * W)."""
+    with torch.device("meta"):
+        body = _net(event, 1).layers[:-1]
+    own = {name.removeprefix("layers."): torch.from_numpy(v) for name, v in weights.items() if name[0] != "o"}
+    body.load_state_dict(own, assign=True)
+    with torch.no_grad():
+        found = [body(part) for part in _images(x, event).split(512)]
+    return torch.cat(found).double().numpy()
 
-    def predict(self, x: Any) -> np.ndarray:
-        """Return the label of every row, (N,)."""
-        with torch.no_grad():
-            answers = [self.net(part).argmax(1) for part in self._images(x).split(512)]
-        return self.classes_[torch.cat(answers).numpy()]
 
-    def _images(self, x: Any) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).reshape(len(x), *self.event)
+def _net(event: tuple[int, ...], count: int) -> ConvEncoder:
+    return ConvEncoder(event, count, heads=1, hidden=HIDDEN, width=WIDTH)
+
+
+def _images(x: np.ndarray, event: tuple[int, ...]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).reshape(len(x), *event)

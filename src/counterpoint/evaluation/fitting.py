@@ -54,6 +54,25 @@ def stratified(y: np.ndarray, size: int, seed: int) -> np.ndarray:
     return np.sort(taken)
 
 
+def subset(y: np.ndarray, size: int | None, seed: int) -> np.ndarray:
+    """Choose at most `size` rows for a probe: stratified by one label, at random for several; all for None.
+
+    Shapes: `y` (N,) or (N, L); result sorted row numbers.
+
+    Example:
+        >>> import numpy as np
+        >>> subset(np.zeros((9, 2)), 4, seed=0).shape, subset(np.array([0, 1, 1]), None, seed=0).tolist()
+        ((4,), [0, 1, 2])
+    """
+    import numpy as np
+
+    if size is None:
+        return np.arange(len(y))
+    if y.ndim == 1:
+        return stratified(y, size, seed)
+    return np.sort(np.random.default_rng(seed).permutation(len(y))[: whole("size", size)])
+
+
 def fit(model: Any, x: np.ndarray, y: np.ndarray) -> bool:
     """Fit a scikit-learn classifier in place and return whether it converged.
 

@@ -1,4 +1,4 @@
-"""Agreement: do the modalities of a row tell the same, and does disagreement find rows put together wrongly?"""
+"""Agreement: do the modalities of a row tell the same; does disagreement find rows put together wrongly?"""
 
 import numpy as np
 
@@ -13,9 +13,9 @@ SHARE = 0.1  # of the test rows, re-paired
 def agreement(asked: Asked) -> Section:
     """Measure how far apart the posteriors of a row's modalities are, and re-pair a tenth of the rows.
 
-    `agreement` is the AUROC with which disagreement finds rows of which one modality was exchanged, `auroc_all`
-    in the detail that of rows of which all were: 0.5 is chance. What is typical of a pair of modalities comes
-    from the training rows. `divergence` holds every test row's nats.
+    `agreement` is the AUROC with which disagreement finds rows of which one modality was exchanged,
+    `auroc_all` in the detail that of rows of which all were: 0.5 is chance. What is typical of a pair of
+    modalities comes from the training rows. `divergence` holds every test row's nats.
 
     Source: the project's own; see docs/conventions.md.
     """

@@ -82,10 +82,14 @@ class Asked:
     @cached_property
     def some(self) -> np.ndarray:
         """At most `most` test rows, in order."""
+        return self.few(self.most)
+
+    def few(self, most: int) -> np.ndarray:
+        """Return at most so many test rows at random, in order; the same for every model of a seed."""
         count = len(self.on.test)
-        if count <= self.most:
+        if count <= most:
             return np.arange(count)
-        return np.sort(np.random.default_rng(self.seed).permutation(count)[: self.most])
+        return np.sort(np.random.default_rng(self.seed).permutation(count)[:most])
 
     @cached_property
     def there(self) -> dict[str, np.ndarray]:
@@ -142,7 +146,7 @@ class Asked:
     def translate(
         self, sources: Sequence[str], target: str, *, batch: Batch | None = None, draws: int = 1
     ) -> np.ndarray:
-        """Return the mean of `target` given only `sources`, (N, *event) in the data's units; one draw a row."""
+        """Return the mean of `target` given only `sources`, (N, *event) in the data's units."""
         given = (self.test if batch is None else batch).given(tuple(sources))
         noise = self.noise(f"decode/{target}")
         mean = inference.reconstruct(self.model, given, target, draws=draws, generator=noise)

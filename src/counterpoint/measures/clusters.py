@@ -27,7 +27,10 @@ def clusters(asked: Asked) -> Section:
     parts = {name: z[:few][asked.there[name][:few]] for name, z in asked.held.items()}
     parts = {name: part for name, part in parts.items() if len(part)}
     if len(parts) > 1:
-        points, groups = np.concatenate(list(parts.values())), np.repeat(list(parts), list(map(len, parts.values())))
+        points, groups = (
+            np.concatenate(list(parts.values())),
+            np.repeat(list(parts), list(map(len, parts.values()))),
+        )
         found = cluster_scores(points, groups, seed=asked.seed)
         detail["modality"] = _told(found)
         summary["nmi_modality"] = found.nmi

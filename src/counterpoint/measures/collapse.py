@@ -12,7 +12,7 @@ def collapse(asked: Asked) -> Section:
 
     What is known without the row is the prior N(0, 1), where the method was trained against it; where the
     prior depends on the data (mmvm) it is the normal with the moments of the aggregated posterior, since such
-    a method fixes no scale. A dimension is collapsed when the KL stays below the threshold in 99 % of the rows.
+    a method fixes no scale. A dimension is collapsed when the KL stays below the threshold in 99 % of rows.
 
     Source: Lucas et al. 2019, as used by Mancisidor et al. 2024 (CMMD), section 4.2.
     """

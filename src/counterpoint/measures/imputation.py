@@ -1,4 +1,4 @@
-"""Imputation: error of each modality imputed from every subset of the others, and coverage of its intervals."""
+"""Imputation: error of each modality imputed from subsets of the others, and coverage of its intervals."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ import torch
 
 from counterpoint import inference
 from counterpoint.evaluation.imputation import coverage, imputation_r2
+from counterpoint.measures import linear
 from counterpoint.measures.asked import Asked, Section, mean, rows_of, subsets
 
 DRAWS, LEVEL = 16, 0.9
@@ -20,7 +21,7 @@ def imputation(asked: Asked) -> Section:
     count as indicators and have no interval. `imputation_r2` is the mean over modalities imputed from all
     others, `coverage` that of their intervals.
 
-    Source: imputation of held-out modalities as in Gayoso et al. 2021 (totalVI); R2 as Campbell & Thompson 2008.
+    Source: Gayoso et al. 2021 (totalVI) for held-out modalities; Campbell & Thompson 2008 for the R2.
     """
     cells = []
     for given in subsets(asked.names):
@@ -31,8 +32,10 @@ def imputation(asked: Asked) -> Section:
     full = [cell for cell in cells if len(cell["given"]) == len(asked.names) - 1]
     means = {key: mean(cell[name] for cell in full) for key, name in HEADLINES.items()}
     summary = {key: value for key, value in means.items() if value == value}
+    dimensions = asked.estimator.latent_dim
     why = None if cells else "there is no other modality to impute from"
-    return Section(summary, {"cells": cells, "draws": DRAWS, "why_not": why})
+    nulls = {} if why else {linear.NAME: {"imputation_r2": linear.linear(asked.on, dimensions).imputation_r2}}
+    return Section(summary, {"cells": cells, "draws": DRAWS, "why_not": why}, nulls=nulls)
 
 
 def _imputed(asked: Asked, given: Sequence[str], target: str) -> dict[str, float] | None:
@@ -62,9 +65,7 @@ def _imputed(asked: Asked, given: Sequence[str], target: str) -> dict[str, float
     }
 
 
-def as_numbers(
-    asked: Asked, x: torch.Tensor, mask: torch.Tensor, name: str
-) -> tuple[np.ndarray, np.ndarray]:
+def as_numbers(asked: Asked, x: torch.Tensor, mask: torch.Tensor, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return values as the decoder's mean has them (categories as indicators), and which were observed."""
     classes = asked.estimator.preparation_[name].n_categories
     if classes is not None:

@@ -5,8 +5,8 @@ import numpy as np
 from counterpoint import inference
 from counterpoint.evaluation.probes import ProbeResult, linear_probe, probe_modalities
 from counterpoint.evaluation.shuffles import shuffled_labels
+from counterpoint.measures import linear
 from counterpoint.measures.asked import Asked, Section, mean
-from counterpoint.measures.linear import linear
 
 MEASURED = ("accuracy", "auroc", "average_precision", "chance", "n_train", "n_test", "converged")
 
@@ -40,7 +40,7 @@ def probe(asked: Asked) -> Section:
     nulls = {
         "chance": {"accuracy": summary["chance"], "accuracy_joint": joint.chance},
         "raw features": {"accuracy": summary["raw"]},
-        "linear (PLS)": {"accuracy": linear(on, asked.estimator.latent_dim).accuracy},
+        linear.NAME: {"accuracy": linear.linear(on, asked.estimator.latent_dim).accuracy},
         "labels shuffled": {"accuracy": over(shuffled, "accuracy")},
     }
     return Section(summary, detail, {"accuracy": _rows(asked, found), "accuracy_joint": joint.hits}, nulls)

@@ -23,7 +23,8 @@ def reconstruction(asked: Asked) -> Section:
     for name in asked.names:
         if not there[name].any():
             raise InputError(
-                f"no row has {name!r}, so it cannot be scored; give rows that do, or leave it out of the data."
+                f"no row has {name!r}, so it cannot be scored; give rows that do, or leave it out of the "
+                "data."
             )
         others = tuple(n for n in asked.names if n != name)
         costs = {"given_all": None, "given_itself": (name,)}

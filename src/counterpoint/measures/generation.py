@@ -1,0 +1,4 @@
+from counterpoint.measures.asked import Section
+
+
+def generation(asked): return Section({}, {"why_not":"soon"})
