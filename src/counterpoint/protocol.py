@@ -102,7 +102,9 @@ def task(
     x, held = features(prepared, train), features(prepared, test)
     present, there = train.present(), test.present()
     kept = None if cache is None else Path(cache)
-    oracles = train_oracles(x, train_y, held, test_y, train_present=present, test_present=there, seed=seed)
+    oracles = train_oracles(
+        x, train_y, held, test_y, train_present=present, test_present=there, seed=seed, cache=kept
+    )
     seen = {"train_present": present, "test_present": there}
     raw = probe_modalities(x, train_y, held, test_y, **seen, size=probe_size, seed=seed)
     return Task(train, test, key, train_y, test_y, oracles, raw, (x, held), probe_size)

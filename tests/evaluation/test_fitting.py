@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterpoint.errors import InputError
-from counterpoint.evaluation.fitting import derived_seed, fit, stratified
+from counterpoint.evaluation.fitting import derived_seed, fit, stratified, subset
 
 
 @given(st.lists(st.integers(0, 3), min_size=4, max_size=60), st.integers(4, 60), st.integers(0, 99))
@@ -35,6 +35,18 @@ def test_a_stratified_subset_is_random_and_decided_by_its_seed():
 def test_a_subset_smaller_than_the_classes_is_refused():
     with pytest.raises(InputError, match="3 classes"):
         stratified(np.array([0, 1, 2, 2]), 2, 0)
+
+
+def test_a_subset_of_rows_with_several_labels_is_random_and_decided_by_its_seed():
+    y = np.zeros((50, 3))
+    assert len(set(subset(y, 20, 1).tolist())) == 20
+    assert np.array_equal(subset(y, 20, 1), subset(y, 20, 1))
+    assert not np.array_equal(subset(y, 20, 1), subset(y, 20, 2))
+    assert np.array_equal(subset(y, 99, 1), np.arange(50))
+    one = np.repeat([0, 1], 25)
+    assert np.array_equal(subset(one, 9, 3), stratified(one, 9, 3))
+    with pytest.raises(InputError, match="size is 0"):
+        subset(y, 0, 1)
 
 
 def test_seeds_belong_to_their_words():

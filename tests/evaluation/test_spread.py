@@ -5,6 +5,7 @@ import statistics
 
 import numpy as np
 import pytest
+from scipy.stats import bootstrap
 
 from counterpoint.errors import InputError
 from counterpoint.evaluation import bootstrap_interval, mean_and_spread
@@ -44,6 +45,22 @@ def test_the_seed_decides_and_the_global_generator_is_untouched():
     first = bootstrap_interval(values, seed=3)
     assert np.array_equal(before, np.random.get_state()[1])
     assert first == bootstrap_interval(values, seed=3) != bootstrap_interval(values, seed=4)
+
+
+@pytest.mark.parametrize("kinds", [2, 30, 200])
+def test_the_interval_is_scipys(kinds):
+    values = np.random.default_rng(0).integers(0, kinds, 400) / kinds
+    made = bootstrap_interval(values, seed=1)
+    draw = np.random.default_rng(2)
+    theirs = bootstrap((values,), np.mean, method="percentile", random_state=draw).confidence_interval
+    assert made == pytest.approx((theirs.low, theirs.high), abs=0.04 * (theirs.high - theirs.low))
+
+
+def test_many_rows_that_differ_take_fewer_resamples_and_the_same_interval():
+    values = np.random.default_rng(0).random(10_000)
+    assert bootstrap_interval(values) == bootstrap_interval(values, resamples=1_000)
+    most = bootstrap_interval(values, resamples=3_000)
+    assert bootstrap_interval(values) == pytest.approx(most, abs=0.1 * (most[1] - most[0]))
 
 
 def test_values_that_are_all_the_same_have_an_interval_of_no_width():

@@ -171,13 +171,7 @@ def labels_of(what: str, values: Any) -> np.ndarray:
     """
     import numpy as np
 
-    array = np.asarray(values)
-    if array.ndim != 2:
-        return checks.labels(what, values)
-    odd = array[~np.isin(array, (0, 1))]
-    if odd.size:
-        raise InputError(f"{what} has two axes and holds {odd[0]}; several labels a row are 0 or 1.")
-    return array.astype(np.int64)
+    return indicators(what, values) if np.ndim(values) == 2 else checks.labels(what, values)
 
 
 def _train(

@@ -236,7 +236,10 @@ def _areas(asked: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     auroc, precision = np.full(asked.shape[1], np.nan), np.full(asked.shape[1], np.nan)
-    for q in np.flatnonzero(asked.any(0) & ~asked.all(0)):
-        auroc[q] = roc_auc_score(asked[:, q], s[:, q])
-        precision[q] = average_precision_score(asked[:, q], s[:, q])
+    both = np.flatnonzero(asked.any(0) & ~asked.all(0))
+    if len(both):
+        kinds, ranked = (v[:, both] if len(both) > 1 else v[:, both[0]] for v in (asked, s))
+        none: Any = None  # one number per column; the stubs know strings only
+        auroc[both] = roc_auc_score(kinds, ranked, average=none)
+        precision[both] = average_precision_score(kinds, ranked, average=none)
     return auroc, precision

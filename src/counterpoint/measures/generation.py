@@ -1,4 +1,5 @@
 from counterpoint.measures.asked import Section
 
 
-def generation(asked): return Section({}, {"why_not":"soon"})
+def generation(asked):
+    return Section({}, {"why_not": "soon"})

@@ -1,15 +1,16 @@
-"""One HTML file that holds a whole report: table, figures and notes, with nothing to load from anywhere."""
+"""One HTML file that holds a whole report: sections of blocks, with nothing to load from anywhere."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import os
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from counterpoint import atomic
 from counterpoint.errors import InputError
@@ -18,35 +19,220 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 144
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+HERE = Path(__file__).parent
 
-STYLE = """
-:root { color-scheme: light dark; }
-:root { --page: #ffffff; --ink: #1c1f23; --soft: #5b6470; --line: #d9dde2; --head: #f3f5f7; }
-@media (prefers-color-scheme: dark) {
-  :root { --page: #15181c; --ink: #e7eaee; --soft: #a3adb8; --line: #343b43; --head: #1e2329; }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink); font: 1rem/1.55 system-ui, sans-serif; }
-main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; }
-.scroll:focus-visible { outline: 2px solid #0072b2; outline-offset: 2px; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: .45rem .75rem; text-align: left; white-space: nowrap; }
-th, td { border-bottom: 1px solid var(--line); }
-tr:last-child > * { border-bottom: 0; }
-thead th { background: var(--head); color: var(--soft); font-weight: 600; font-size: .88rem; }
-.number { text-align: right; }
-tbody th { position: sticky; left: 0; background: var(--page); font-weight: 600; }
-pre { margin: 0; padding: .8rem 1rem; font-size: .85rem; line-height: 1.4; }
-figure { margin: 0; }
-figure .scroll { background: #ffffff; }
-img { display: block; width: 100%; height: auto; margin: 0 auto; }
-img.wide { min-width: 40rem; }
-ul { padding-left: 1.2rem; color: var(--soft); overflow-wrap: anywhere; }
-"""
+
+@dataclass(frozen=True)
+class Words:
+    """Paragraphs.
+
+    Attributes:
+        paragraphs: text, as it is.
+        heading: above them.
+        note: whether they are a passing remark.
+    """
+
+    paragraphs: Sequence[str]
+    heading: str = ""
+    note: bool = False
+    kind: ClassVar[str] = "words"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines of text to be shown as they are."""
+
+    text: str
+    heading: str = ""
+    kind: ClassVar[str] = "lines"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows, each a dict from column to value; the first column names the row.
+
+    `_null` in a row sets it apart as what knows nothing; `_best` lists its columns that stand out.
+
+    Attributes:
+        rows: numbers, text or None.
+        heading: above it.
+        note: below it.
+        folded: words to click on to see it; open if empty.
+    """
+
+    rows: Sequence[Mapping[str, object]]
+    heading: str = ""
+    note: str = ""
+    folded: str = ""
+    kind: ClassVar[str] = "table"
+
+    @property
+    def columns(self) -> list[dict[str, Any]]:
+        """Titles, and whether a column holds numbers."""
+        return [{"title": c, "number": self._numeric(c)} for c in self._names]
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Rows as text with their styles."""
+        numeric = {c: self._numeric(c) for c in self._names}
+        out, before = [], False
+        for row in self.rows:
+            null = bool(row.get("_null"))
+            best: Any = row.get("_best", ())
+            cells = []
+            for c in self._names:
+                style = ["number"] if numeric[c] else ["text"] if len(str(row.get(c))) > 40 else []
+                cells.append({"text": written(row.get(c)), "style": " ".join(style + ["best"] * (c in best))})
+            style = "null" * null + " first" * (null and not before and bool(out))
+            out.append({"style": style, "cells": cells})
+            before = null
+        return out
+
+    @property
+    def _names(self) -> list[str]:
+        return [c for c in dict.fromkeys(c for row in self.rows for c in row) if not str(c).startswith("_")]
+
+    def _numeric(self, column: str) -> bool:
+        values = [row[column] for row in self.rows if row.get(column) is not None]
+        return bool(values) and all(_is_number(v) or _starts_number(v) for v in values)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, inside the file: PNG for images, SVG for drawings.
+
+    Attributes:
+        figure: its label (`set_label`) is what a screen reader says of it.
+        heading: above it.
+        drawing: whether to keep it as SVG.
+    """
+
+    figure: Figure
+    heading: str = ""
+    drawing: bool = False
+    kind: ClassVar[str] = "picture"
+
+    def __post_init__(self) -> None:
+        width, height = self.figure.get_size_inches()
+        source = f"data:image/{'svg+xml' if self.drawing else 'png'};base64,{self._encoded()}"
+        made = {
+            "source": source,
+            "width": round(width * DOTS_PER_INCH),
+            "height": round(height * DOTS_PER_INCH),
+            "most": f"{width * 1.1:.1f}",
+            # Letters of a wide figure would shrink on a phone to nothing: there it scrolls sideways instead.
+            "wide": width >= 7,
+            "said": str(self.figure.get_label() or self.heading),
+        }
+        for key, value in made.items():
+            object.__setattr__(self, key, value)
+
+    def _encoded(self) -> str:
+        from matplotlib import rc_context
+
+        out = io.BytesIO()
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "counterpoint"}):
+            if self.drawing:
+                self.figure.savefig(out, format="svg", facecolor="white", metadata={"Date": None})
+            else:
+                self.figure.savefig(out, format="png", dpi=DOTS_PER_INCH, facecolor="white")
+        return base64.b64encode(out.getvalue()).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Lights:
+    """Remarks with a light each: objects with `light` (good, fair, poor), `word` and `text`."""
+
+    remarks: Sequence[Any]
+    heading: str = ""
+    kind: ClassVar[str] = "lights"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A scatter plot to be hovered; `data` is what scatter.js reads, from `scatter.scatter`."""
+
+    data: str
+    heading: str = ""
+    kind: ClassVar[str] = "plot"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Words and what they mean."""
+
+    terms: Sequence[tuple[str, str]]
+    heading: str = ""
+    kind: ClassVar[str] = "terms"
+
+
+@dataclass(frozen=True)
+class Notes:
+    """A list of remarks."""
+
+    notes: Sequence[str]
+    heading: str = ""
+    kind: ClassVar[str] = "notes"
+
+
+Block = Words | Lines | Table | Picture | Lights | Plot | Terms | Notes
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, and blocks under it."""
+
+    heading: str
+    blocks: Sequence[Block] = field(default_factory=list)
+
+
+def write_sections(
+    path: str | os.PathLike[str], *, title: str, lead: Sequence[str] = (), sections: Sequence[Section]
+) -> Path:
+    """Write one HTML file and return its path.
+
+    All text is escaped, nothing is loaded from a network (the page's own policy forbids it), colours follow
+    the reader's light or dark setting. The file appears whole or not at all.
+
+    Raises:
+        InputError: the title is empty, or the path is a folder or lies in one that cannot be written to.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     page = write_sections(Path(folder) / "a.html", title="A < B", sections=[Section("One")])
+        ...     "<h1>A &lt; B</h1>" in page.read_text(encoding="utf-8")
+        True
+    """
+    from jinja2 import Environment
+
+    path = Path(path)
+    if not isinstance(title, str) or not title.strip():
+        raise InputError(f"title is {title!r}; a page needs a title of at least one letter.")
+    if path.is_dir():
+        raise InputError(
+            f"{path} is a folder; give the name of the file to write, such as {path / 'report.html'}."
+        )
+    plots = any(isinstance(block, Plot) for section in sections for block in section.blocks)
+    script = (HERE / "scatter.js").read_text(encoding="utf-8") if plots else ""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    allowed = f"; script-src 'sha256-{digest}'" if plots else ""
+    template = Environment(autoescape=True).from_string((HERE / "page.html").read_text(encoding="utf-8"))
+    text = template.render(
+        title=title,
+        lead=list(lead),
+        sections=list(sections),
+        style=_safe((HERE / "style.css").read_text(encoding="utf-8")),
+        script=script,
+        policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'{allowed}",
+    )
+    return atomic.write(path, text + "\n")
+
+
+def _safe(text: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup(text)  # our own file
 
 
 def write_page(
@@ -57,91 +243,31 @@ def write_page(
     figures: Mapping[str, Figure],
     notes: Sequence[str] = (),
 ) -> Path:
-    """Write one HTML file: a title, a table, figures as PNG inside the file, and notes; return its path.
+    """Write one HTML file: a title, a table, figures under their headings, and notes; return its path.
 
     `table` is a list of rows, each a dict from column to value (the first column names the row), or lines of
-    text to be shown as they are. The keys of `figures` are their headings; a figure's label (`set_label`),
-    if it has one, is what a screen reader says of it. All text is escaped, nothing is loaded from a
-    network, and colours follow the reader's light or dark setting. The file appears whole or not at all.
+    text to be shown as they are.
 
     Raises:
-        InputError: the title is empty, the table is neither rows nor lines, or the path is a folder or lies
-            in one that cannot be written to.
-
-    Example:
-        >>> import tempfile
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> file = Path(folder.name) / "page.html"
-        >>> page = write_page(file, title="A < B", table=[{"method": "mmvm", "accuracy": 0.5}], figures={})
-        >>> "<h1>A &lt; B</h1>" in page.read_text(encoding="utf-8")
-        True
-        >>> folder.cleanup()
+        InputError: the table is neither rows nor lines; and as `write_sections`.
     """
-    path = Path(path)
-    if not isinstance(title, str) or not title.strip():
-        raise InputError(f"title is {title!r}; a page needs a title of at least one letter.")
-    if path.is_dir():
-        raise InputError(
-            f"{path} is a folder; give the name of the file to write, such as {path / 'report.html'}."
-        )
-    parts = [f"<h1>{escape(title)}</h1>", _table(table)]
-    parts += [_figure(heading, figure) for heading, figure in figures.items()]
+    sections = [Section("", [_table(table)])]
+    if isinstance(title, str) and title.strip() and not Path(path).is_dir():
+        sections += [Section(heading, [Picture(figure)]) for heading, figure in figures.items()]
     if notes:
-        items = "\n".join(f"<li>{escape(str(note))}</li>" for note in notes)
-        parts.append(f"<section>\n<h2>Notes</h2>\n<ul>\n{items}\n</ul>\n</section>")
-    return atomic.write(path, _document(title, "\n".join(parts)))
+        sections.append(Section("Notes", [Notes([str(note) for note in notes])]))
+    return write_sections(path, title=title, sections=sections)
 
 
-def _document(title: str, body: str) -> str:
-    """Wrap a body into a document whose policy forbids the browser to load anything from outside."""
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<title>{escape(title)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
-
-
-def _table(rows: Sequence[Mapping[str, object]] | Sequence[str]) -> str:
-    """Return the table as HTML; rows may have different columns, a value that is not there is a dash."""
-    if isinstance(rows, str):
-        rows = rows.splitlines()
-    if not rows:
-        return ""
-    if all(isinstance(row, str) for row in rows):
-        inner = f"<pre>{escape(chr(10).join(map(str, rows)))}</pre>"
-    elif all(isinstance(row, Mapping) for row in rows):
-        inner = _cells([row for row in rows if isinstance(row, Mapping)])
-    else:
-        kinds = ", ".join(sorted({type(row).__name__ for row in rows}))
-        raise InputError(f"table holds {kinds}; give a list of dicts (one a row) or a list of lines of text.")
-    return f'<div class="scroll" role="region" aria-label="Table of results" tabindex="0">\n{inner}\n</div>'
-
-
-def _cells(rows: list[Mapping[str, object]]) -> str:
-    """Return rows of dicts as an HTML table; a column of numbers is set to the right."""
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    numeric = {c: all(row.get(c) is None or _is_number(row[c]) for row in rows) for c in columns}
-    style = {c: ' class="number"' if numeric[c] else "" for c in columns}
-    head = "".join(f'<th scope="col"{style[c]}>{escape(str(c))}</th>' for c in columns)
-    lines = []
-    for row in rows:
-        first, *rest = columns
-        cells = f'<th scope="row"{style[first]}>{escape(_text(row.get(first)))}</th>'
-        cells += "".join(f"<td{style[c]}>{escape(_text(row.get(c)))}</td>" for c in rest)
-        lines.append(f"<tr>{cells}</tr>")
-    body = "\n".join(lines)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+def _table(table: Sequence[Mapping[str, object]] | Sequence[str]) -> Block:
+    """Return rows as a table, lines as they are."""
+    if all(isinstance(row, Mapping) for row in table):
+        rows: Any = table
+        return Table(rows)
+    if all(isinstance(line, str) for line in table):
+        return Lines("\n".join(str(line) for line in table))
+    kinds = ", ".join(sorted({type(row).__name__ for row in table}))
+    raise InputError(f"table holds {kinds}; give one dict per row, or lines of text.")
 
 
 def _is_number(value: object) -> bool:
@@ -149,11 +275,15 @@ def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _text(value: object) -> str:
+def _starts_number(value: object) -> bool:
+    return str(value)[:1].isdigit() or (str(value)[:1] in "-–" and str(value)[1:2].isdigit())
+
+
+def written(value: object) -> str:
     """Write one value for a reader.
 
     Example:
-        >>> [_text(value) for value in (0.87654, 110.7321, 12, None, float("nan"), "±")]
+        >>> [written(value) for value in (0.87654, 110.7321, 12, None, float("nan"), "±")]
         ['0.877', '110.7', '12', '–', '–', '±']
     """
     if value is None:
@@ -164,23 +294,3 @@ def _text(value: object) -> str:
     if real != real:
         return "–"
     return f"{real:.3f}" if abs(real) < 10 else f"{real:.1f}"
-
-
-def _figure(heading: str, figure: Figure) -> str:
-    """Return a figure as HTML with its picture inside."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=DOTS_PER_INCH, facecolor="white")
-    data = base64.b64encode(picture.getvalue()).decode("ascii")
-    width, height = figure.get_size_inches()
-    # Letters of a wide figure would shrink on a phone to nothing, so there it scrolls sideways instead.
-    wide = ' class="wide"' if width >= 7 else ""
-    said = escape(str(figure.get_label() or heading))
-    pixels = f'width="{round(width * DOTS_PER_INCH)}" height="{round(height * DOTS_PER_INCH)}"'
-    size = f'{pixels} style="max-width:{width * 1.1:.1f}in"'
-    image = f'<img{wide} {size} alt="{said}" src="data:image/png;base64,{data}">'
-    name = escape(heading)
-    return (
-        f"<section>\n<h2>{name}</h2>\n<figure>"
-        f'<div class="scroll" role="region" aria-label="{name}" tabindex="0">\n'
-        f"{image}\n</div></figure>\n</section>"
-    )
