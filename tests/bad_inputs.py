@@ -23,12 +23,11 @@ import scipy.sparse
 import torch
 
 import counterpoint as cp
-from counterpoint import runs
-from counterpoint.manifest import FILES
-from counterpoint.protocol import hold_out
 from counterpoint.distributions import Point
 from counterpoint.errors import InputError
 from counterpoint.evaluate import evaluate, task
+from counterpoint.manifest import FILES, digest
+from counterpoint.protocol import hold_out
 from counterpoint.training.population import Population
 
 INTRO = """# Bad input
@@ -383,7 +382,7 @@ def edit(path: str, old: str, new: str) -> None:
 def rehash(run: str) -> None:
     """Make the manifest agree with the files."""
     manifest = json.loads(Path(run, "manifest.json").read_text())
-    manifest["files"] = {k: runs._hash(Path(run, k).read_bytes()) for k in manifest["files"]}
+    manifest["files"] = {k: digest(Path(run, k).read_bytes()) for k in manifest["files"]}
     Path(run, "manifest.json").write_text(json.dumps(manifest))
 
 

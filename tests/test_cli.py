@@ -144,16 +144,24 @@ def test_from_test_rows_to_a_comparison_by_typing_what_is_offered(here, capsys):
     assert argv == ["evaluate", "runs/data-mmvm-0", "data.npz"]
     assert cli.main(argv) == 0
     lines = screen(capsys)
-    assert any("mean accuracy" in line for line in lines)
+    assert "wrote runs/data-mmvm-0/scores.json" in lines
+    assert any(line.startswith("agreement") for line in lines)
     assert '"split"' in Path("runs/data-mmvm-0/scores.json").read_text()
     argv = next_of(lines)
-    assert argv == ["compare", "data.npz", "--label", "kind"]
+    assert argv == ["report", "runs/data-mmvm-0"]
+    assert cli.main(argv) == 0
+    argv = next_of(screen(capsys))
+    assert argv == ["export", "runs/data-mmvm-0", "--out", "figures"]
+    assert cli.main(argv) == 0
+    assert "files in figures" in screen(capsys)[-1]
     few = ["--methods", "mmvm,ae", "--seeds", "2", "--out", "all", *QUICK[:-2]]
-    assert cli.main([*argv, *few]) == 0
+    assert cli.main(["compare", "data.npz", "--label", "kind", *few]) == 0
     lines = screen(capsys)
     assert [line.split()[0] for line in lines[1:3]] == ["mmvm", "ae"]
     assert {p.name for p in Path("all").iterdir()} >= {"mmvm-0", "mmvm-1", "ae-0", "ae-1"}
-    assert next_of(lines)[:4] == ["fit", "data.npz", "--method", "mmvm"]
+    assert next_of(lines) == ["report", "all"]
+    assert cli.main(["report", "all", "runs/data-mmvm-0", "--out", "both.html", "--title", "Both"]) == 0
+    assert "<h1>Both</h1>" in Path("both.html").read_text()
 
 
 def test_translate_takes_source_and_target_as_flags(fitted, tmp_path, capsys):

@@ -95,7 +95,7 @@ def test_a_measure_can_be_asked_alone(fitted, on):
     e = evaluate(fitted["poe"], on, measures="collapse")
     assert set(e.sections) == {"collapse"}
     assert "accuracy" not in e.summary
-    with pytest.raises(cp.InputError, match="measure is 'colapse'.*Did you mean 'collapse'"):
+    with pytest.raises(cp.InputError, match=r"measure is 'colapse'.*Did you mean 'collapse'"):
         evaluate(fitted["poe"], on, measures=["colapse"])
 
 

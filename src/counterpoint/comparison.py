@@ -154,10 +154,9 @@ def compare(
     for name in methods:  # and what cannot be built
         estimator = estimator_for(name, 0, options, params)
         estimator._model(estimator._prepare(train))
-    on = task(train, held, key, seed=split_seed, probe_size=probe_size, cache=out and Path(out) / "oracles")
     controlled = "mmvm" if "mmvm" in methods else methods[0]
-    plan = [_Planned(name, seed) for name in methods for seed in chosen]
-    plan += [_Planned(controlled, seed, True) for seed in chosen if control and len(train.names) > 1]
+    plan = _plan(methods, chosen, controlled if control and len(train.names) > 1 else None, out)
+    on = task(train, held, key, seed=split_seed, probe_size=probe_size, cache=out and Path(out) / "oracles")
     made = [(p, estimator_for(p.method, p.seed, options, params)) for p in plan]
     if workers > 1:
         _fit_beside(workers, made, train, out)
@@ -198,6 +197,19 @@ class _Planned:
 
     def rows(self, train: MultimodalData) -> MultimodalData:
         return shuffle_pairs(train, self.seed) if self.control else train
+
+
+def _plan(
+    methods: Sequence[str], seeds: Sequence[int], controlled: str | None, out: str | Path | None
+) -> list[_Planned]:
+    """Return what is fitted, the controls last; refuse folders that cannot be written to."""
+    plan = [_Planned(name, seed) for name in methods for seed in seeds]
+    if controlled is not None:
+        plan += [_Planned(controlled, seed, True) for seed in seeds]
+    if out is not None:
+        for planned in plan:
+            runs.check_folder(planned.folder(out), overwrite=True)
+    return plan
 
 
 def _keep(planned: _Planned, result: Evaluation, out: str | Path | None) -> None:

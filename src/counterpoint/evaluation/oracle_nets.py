@@ -54,7 +54,7 @@ def _linear(x: np.ndarray, y: np.ndarray) -> tuple[dict[str, np.ndarray], bool]:
     if y.ndim == 1:
         model = LogisticRegression(max_iter=10_000)
         converged = fit(model, x, y)
-        return _out(model.coef_, model.intercept_), converged
+        return _out(model.coef_, np.asarray(model.intercept_)), converged
     rows, biases, fine = [], [], True
     for label in y.T:
         if len(np.unique(label)) < 2:  # always the same: the answer is, too
@@ -64,7 +64,7 @@ def _linear(x: np.ndarray, y: np.ndarray) -> tuple[dict[str, np.ndarray], bool]:
         model = LogisticRegression(max_iter=10_000)
         fine = fit(model, x, label) and fine
         rows.append(model.coef_[0])
-        biases.append(float(model.intercept_[0]))
+        biases.append(float(np.asarray(model.intercept_)[0]))
     return {"out.weight": np.array(rows), "out.bias": np.array(biases)}, fine
 
 
@@ -121,11 +121,14 @@ def key_of(x: np.ndarray, y: np.ndarray, event: tuple[int, ...], kind: str, seed
 
 def save(cache: Path, key: str, kind: str, weights: Weights, converged: bool) -> None:
     """Keep a trained classifier."""
+    import numpy as np
     from safetensors.numpy import save as to_bytes
 
+    # Rows last in memory, as scikit-learn leaves some, would be written in another order than is read.
+    weights = {name: np.ascontiguousarray(value) for name, value in weights.items()}
     cache.mkdir(parents=True, exist_ok=True)
     header = {"oracle": json.dumps({"kind": kind, "converged": converged})}
-    atomic.write(cache / f"{key}.safetensors", to_bytes(dict(weights), metadata=header))
+    atomic.write(cache / f"{key}.safetensors", to_bytes(weights, metadata=header))
 
 
 def load(cache: Path, key: str) -> tuple[str, dict[str, np.ndarray], bool] | None:

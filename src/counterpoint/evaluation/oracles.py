@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from counterpoint.errors import InputError, choose
 from counterpoint.evaluation import checks, oracle_nets
 from counterpoint.evaluation.fitting import derived_seed, stratified
+from counterpoint.evaluation.scores import indicators
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,6 +1,7 @@
 """The linear baseline: what partial least squares between the modalities makes of the same rows."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,8 @@ def _measured(on: Task, components: int) -> Linear:
         found = pls(x, held, components, **seen)
     except InputError:  # a modality is never beside another: there is nothing linear to be found between them
         return nothing
-    probes = probe_modalities(found.train, y, found.test, on.test_y, **seen, size=on.probe_size)
+    kind: Any = {**seen, "size": on.probe_size}
+    probes = probe_modalities(found.train, y, found.test, on.test_y, **kind)
 
     def translate(source: str, target: str) -> np.ndarray:
         return held[target] if source == target else found.translate(source, target)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from counterpoint.manifest import EXHIBITS
 from counterpoint.report.charts import losses, matrices, rate_distortion
 from counterpoint.report.exhibits import translations
 from counterpoint.report.latents import latents
@@ -62,9 +63,7 @@ def report(
         Section("Between the modalities", _each(shown, lambda r: _drawn(matrices(r)))),
         Section("Latents", _each(shown, lambda r: _drawn(latents(r)))),
         Section("In detail", _details(records)),
-        Section(
-            "What the numbers are", [Terms(TERMS), Terms(NULLS, heading="What knows nothing, or one thing")]
-        ),
+        Section("What the numbers are", _terms()),
     ]
     kept = [section for section in sections if section.blocks]
     name = title or (
@@ -75,10 +74,10 @@ def report(
 
 def _shown(records: Sequence[Record]) -> list[Record]:
     """Return the runs that are drawn: the first of each group, controls last, those with exhibits first."""
-    first = [group[0] for group in groups(records).values()]
     first = [
-        min(group, key=lambda r: (not r.exhibits(), r.seed)) for group in groups(records).values()
-    ] or first
+        min(group, key=lambda r: (not (r.path / EXHIBITS).exists(), r.seed))
+        for group in groups(records).values()
+    ]
     ranked = sorted(
         first, key=lambda r: (bool(r.control), r.method != "mmvm", -r.summary.get("accuracy", 0.0))
     )
@@ -104,11 +103,10 @@ def _lead(records: Sequence[Record], shown: Sequence[Record]) -> list[str]:
     )
     if best is not None and "accuracy" in best.summary:
         s = best.summary
-        lead.append(
-            f"Best probe among the runs drawn: {best.label}, {s['accuracy']:.3f} (raw features {s['raw']:.3f}, "
-            f"chance {s['chance']:.3f}); its translations are right in {s.get('coherence', float('nan')):.1%} of "
-            "the rows."
-        )
+        beside = f"raw features {s['raw']:.3f}, chance {s['chance']:.3f}"
+        lead.append(f"Best probe among the runs drawn: {best.label}, {s['accuracy']:.3f} ({beside}).")
+        if s.get("coherence", float("nan")) == s.get("coherence"):
+            lead[-1] += f" Its translations show the right label in {s['coherence']:.1%} of the rows."
     left = len(groups([r for r in records if r.sections])) - len(shown)
     if left > 0:
         lead.append(

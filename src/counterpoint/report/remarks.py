@@ -172,7 +172,7 @@ def precision(record: Record) -> Iterator[Remark]:
 
 
 def training(record: Record) -> Iterator[Remark]:
-    """Did training end by itself? A best epoch in the last twentieth, or a gap of 15 % to training, is told."""
+    """Did it end by itself? A best epoch in the last twentieth, or a gap of 15 % to training, is told."""
     held = [row["validation/total"] for row in record.history if "validation/total" in row]
     epochs, asked = len(record.history), record.config.get("epochs")
     best = record.card.get("training", {}).get("best_epoch")
