@@ -23,13 +23,14 @@ from counterpoint.report.page import (
 )
 from counterpoint.report.records import Record, read_records
 from counterpoint.report.remarks import remarks
-from counterpoint.report.scatter import scatter
+from counterpoint.report.scatter import plane, scatter
 from counterpoint.report.tables import Row, detail_tables, groups, main_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 4  # runs of which embeddings, translations and matrices are drawn
+QUALITIES = {"accuracy": "Probe", "coherence": "Coherence", "fid": "FID"}
 FOLDED = 14  # rows beyond which a detail table is folded
 
 
@@ -55,7 +56,7 @@ def report(
     sections = [
         Section("Remarks", [Lights(remarks(r), heading=_named(r, shown)) for r in shown or records[:1]]),
         Section("Scores", _scores(records)),
-        Section("Rate and distortion", _curves(scored)),
+        Section("Rate and distortion", _drawn(_over_beta(scored))),
         Section("What was trained on what", _trained(records)),
         Section("Training", _drawn({"": losses(records)})),
         Section("Embeddings", _each(shown, _embedding)),
@@ -70,6 +71,31 @@ def report(
         f"{records[0].label} on {', '.join(records[0].names)}" if len(records) == 1 else "Runs compared"
     )
     return write_sections(out, title=name, lead=_lead(records, shown), sections=kept)
+
+
+def pictures(records: Sequence[Record]) -> dict[str, Figure]:
+    """Return every figure of a report by heading; with several runs the heading names its run."""
+    scored = [r for r in records if r.sections]
+    shown = _shown(scored)
+    made: dict[str, Figure | None] = {f"{t} and reconstruction": f for t, f in _over_beta(scored).items()}
+    made["Losses"] = losses(records)
+    for record in shown:
+        name = f", {_named(record, shown)}" if len(shown) > 1 else ""
+        for figures in (translations(record), matrices(record), latents(record), _planes(record)):
+            made |= {f"{heading}{name}": figure for heading, figure in figures.items()}
+    return {heading: figure for heading, figure in made.items() if figure is not None}
+
+
+def _over_beta(records: Sequence[Record]) -> dict[str, Figure | None]:
+    """Return qualities against reconstruction, where runs differ in beta."""
+    own = [r for r in records if not r.control]
+    return {title: rate_distortion(own, y=key) for key, title in QUALITIES.items()}
+
+
+def _planes(record: Record) -> dict[str, Figure]:
+    """Return the embedding as a still picture."""
+    figure = plane(record)
+    return {} if figure is None else {"Embedding": figure}
 
 
 def _shown(records: Sequence[Record]) -> list[Record]:
@@ -127,14 +153,6 @@ def _scores(records: Sequence[Record]) -> list[Block]:
     note += "; in italics what knows nothing, or one thing only"
     note += "; bold: better than every other method by more than a standard deviation" * (len(rows) > 1)
     return [Table(rows, note=f"{note}.")]
-
-
-def _curves(records: Sequence[Record]) -> list[Block]:
-    """Return one curve per quality against reconstruction, where runs differ in beta."""
-    own = [r for r in records if not r.control]
-    made = {title: rate_distortion(own, y=key) for key, title in
-            {"accuracy": "Probe", "coherence": "Coherence", "fid": "FID"}.items()}  # fmt: skip
-    return _drawn(made)
 
 
 def _trained(records: Sequence[Record]) -> list[Block]:

@@ -114,7 +114,9 @@ class Picture:
 
     def __post_init__(self) -> None:
         width, height = self.figure.get_size_inches()
-        source = f"data:image/{'svg+xml' if self.drawing else 'png'};base64,{self._encoded()}"
+        kind, mime = ("svg", "svg+xml") if self.drawing else ("png", "png")
+        content = base64.b64encode(encoded(self.figure, kind)).decode("ascii")
+        source = f"data:image/{mime};base64,{content}"
         made = {
             "source": source,
             "width": round(width * DOTS_PER_INCH),
@@ -127,16 +129,18 @@ class Picture:
         for key, value in made.items():
             object.__setattr__(self, key, value)
 
-    def _encoded(self) -> str:
-        from matplotlib import rc_context
 
-        out = io.BytesIO()
-        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "counterpoint"}):
-            if self.drawing:
-                self.figure.savefig(out, format="svg", facecolor="white", metadata={"Date": None})
-            else:
-                self.figure.savefig(out, format="png", dpi=DOTS_PER_INCH, facecolor="white")
-        return base64.b64encode(out.getvalue()).decode("ascii")
+def encoded(figure: Figure, kind: str) -> bytes:
+    """Return a figure as a PNG or SVG file; the same figure gives the same bytes."""
+    from matplotlib import rc_context
+
+    out = io.BytesIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "counterpoint"}):
+        if kind == "svg":
+            figure.savefig(out, format="svg", facecolor="white", metadata={"Date": None})
+        else:
+            figure.savefig(out, format="png", dpi=DOTS_PER_INCH, facecolor="white")
+    return out.getvalue()
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from counterpoint.report.figures import COLOURS
+from counterpoint.report.figures import COLOURS, INK, MARKERS, plain
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from counterpoint.report.records import Record
 
 # Nine steps of a ramp from dark blue to yellow whose lightness rises evenly, for any colour vision (cividis).
@@ -60,6 +63,54 @@ def scatter(record: Record) -> str | None:
         "ramp": RAMP,
     }
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c").replace("&", "\\u0026")
+
+
+def plane(record: Record) -> Figure | None:
+    """Show the embedding as a still picture: by label, and by modality; None if the run has none."""
+    from matplotlib.figure import Figure
+
+    kept, names = record.exhibits(), record.names
+    key = "tsne" if "tsne/0" in kept else "pca"
+    present = [m for m in range(len(names)) if f"{key}/{m}" in kept]
+    if not present:
+        return None
+    places = np.concatenate([kept[f"{key}/{m}"] for m in present])
+    label = np.tile(kept["label"], len(present))
+    of = np.repeat(present, len(kept["row"]))
+    seen = np.isfinite(places).all(1)
+    classes = record.scores.get("task", {}).get("classes", [])
+    figure = Figure(figsize=(10, 5.4), layout="constrained")
+    for axes, group, titles, said in zip(
+        figure.subplots(1, 2), (label, of), (classes, names), ("by label", "by modality"), strict=True
+    ):
+        scatter_groups(axes, places[seen], group[seen], titles, said)
+    figure.supxlabel(f"{VIEWS[key]} of all modalities together", fontsize=10, color=INK)
+    figure.set_label(f"{int(seen.sum())} embeddings of {record.label}, coloured by label and by modality.")
+    return figure
+
+
+def scatter_groups(axes: Axes, places: np.ndarray, group: np.ndarray, titles: list[str], said: str) -> None:
+    """Scatter points (P, 2), a colour and a marker a group, in mixed order so that none hides others."""
+    order = np.random.default_rng(0).permutation(len(places))
+    for part in np.array_split(order, 8):
+        for k in np.unique(group[part]):
+            here = part[group[part] == k]
+            look = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]} if k >= 0 else {}
+            axes.scatter(*places[here].T, s=10, linewidths=0, alpha=0.75, **look)
+    for k, title in enumerate(titles[:24]):
+        axes.scatter(
+            [],
+            [],
+            color=COLOURS[k % len(COLOURS)],
+            marker=MARKERS[k % len(MARKERS)],
+            label=f" {plain(title)}",
+        )
+    look = {"frameon": False, "fontsize": 9, "handletextpad": 0.1, "columnspacing": 1.0}
+    columns = min(6, max(len(titles), 1))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=columns, **look)
+    axes.set_title(said, fontsize=11, color=INK)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_color("#bbbbbb")
 
 
 def _whole(plane: np.ndarray) -> list[int]:

@@ -181,7 +181,8 @@ def _by_size(shown: Mapping[str, Sequence[Record]]) -> list[Row]:
                 known = [v for v in found if v == v]
                 return sum(known) / len(known) if known else float("nan")
 
-            row[f"{size} given"] = _over(group, pick)
+            if size < len(group[0].names):
+                row[f"{size} given"] = _over(group, pick)
         if any(value is not None for key, value in row.items() if key != "method"):
             rows.append(row)
     return rows

@@ -1,0 +1,127 @@
+"""Translations to look at: for every target the real rows, and what each source makes of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from counterpoint.report.figures import COLOURS, INK, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from counterpoint.report.records import Record
+
+MOST_SHOWN, MOST_MODALITIES, MOST_COLUMNS = 8, 6, 60
+
+
+def translations(record: Record) -> dict[str, Figure]:
+    """Show the rows that were kept, heading -> figure: a grid for each target.
+
+    A column is a test row. On top stands the real target, below it what is decoded from the posterior mean of
+    each modality. Pictures are pictures; tables are strips of standardised values, or curves where there are
+    few columns; text is text. What is absent in a row is hatched.
+    """
+    kept = record.exhibits()
+    if "shown" not in kept:
+        return {}
+    names, out = record.names, {}
+    prepared = record.card["preparation"]["modalities"]
+    for t, target in enumerate(names[:MOST_MODALITIES]):
+        lines = {"real": kept[f"real/{t}"][:MOST_SHOWN]}
+        for s, source in enumerate(names[:MOST_MODALITIES]):
+            said = f"from {source}" if s != t else "from itself"
+            lines[said] = kept[f"made/{s}/{t}"][:MOST_SHOWN]
+        out[f"Into {target}"] = _grid(lines, prepared[t], target, len(names))
+    return out
+
+
+def _grid(lines: dict[str, np.ndarray], one: dict[str, Any], target: str, modalities: int) -> Figure:
+    """Draw one target: a line of small axes for the real rows, and one for each source."""
+    from matplotlib.figure import Figure
+
+    event = tuple(one["event"])
+    draw = _text if one["n_categories"] else _picture if _is_picture(event) else _strip
+    count = len(lines["real"])
+    width = 1.0 if draw is _picture else 1.35
+    height = {_picture: 1.0, _strip: 0.75, _text: 0.3}[draw]
+    figure = Figure(figsize=(count * width + 1.3, len(lines) * height + 0.3), layout="constrained")
+    grid = figure.subplots(len(lines), count, squeeze=False)
+    about = _about(draw, lines["real"], one)
+    for row, (said, values) in zip(grid, lines.items(), strict=True):
+        for axes, value in zip(row, values, strict=True):
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_color("#bbbbbb")
+            if np.isfinite(value).any():
+                draw(axes, value, about)
+            else:
+                axes.patch.set(hatch="////", edgecolor="#999999", facecolor="#f2f2f2")
+        weight = "bold" if said == "real" else "normal"
+        row[0].set_ylabel(
+            plain(said), rotation=0, ha="right", va="center", fontsize=9, color=INK, fontweight=weight
+        )
+    left = f"; of {modalities} modalities {MOST_MODALITIES} are drawn" if modalities > MOST_MODALITIES else ""
+    columns = (
+        f"; {MOST_COLUMNS} of {event[0]} columns" if draw is _strip and np.prod(event) > MOST_COLUMNS else ""
+    )
+    figure.set_label(
+        f"{target}: {count} real test rows, and {', '.join(k for k in lines if k != 'real')}{columns}{left}."
+    )
+    return figure
+
+
+def _is_picture(event: tuple[int, ...]) -> bool:
+    return (len(event) == 3 and event[0] in (1, 3)) or (len(event) == 2 and min(event) >= 8)
+
+
+def _about(draw: object, real: np.ndarray, one: dict[str, Any]) -> dict[str, Any]:
+    """Return what all cells of a grid share: the range of values, the columns that are drawn, the letters."""
+    if draw is _text:
+        return {"names": one["categories"] or [str(c) for c in range(one["n_categories"])]}
+    if draw is _picture:
+        seen = real[np.isfinite(real)]
+        return {
+            "low": float(seen.min()) if seen.size else 0.0,
+            "high": float(seen.max()) if seen.size else 1.0,
+        }
+    size = int(np.prod(one["event"]))
+    given = {"scale": one["scale"] or 1.0, "shift": one["shift"] or 0.0}
+    scale, shift = (np.broadcast_to(np.ravel(v).astype(float), size) for v in given.values())
+    flat = (np.nan_to_num(real.reshape(len(real), size)) - shift) / scale
+    columns = np.sort(np.argsort(-flat.var(0), kind="stable")[:MOST_COLUMNS])
+    return {"scale": scale[columns], "shift": shift[columns], "columns": columns}
+
+
+def _picture(axes: Axes, value: np.ndarray, about: dict[str, Any]) -> None:
+    """Draw (C, H, W) or (H, W) in the range of the real ones."""
+    shown = np.clip((value - about["low"]) / max(about["high"] - about["low"], 1e-9), 0, 1)
+    shown = shown if shown.ndim == 2 else shown[0] if len(shown) == 1 else shown.transpose(1, 2, 0)
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+    axes.set_axis_off()
+
+
+def _strip(axes: Axes, value: np.ndarray, about: dict[str, Any]) -> None:
+    """Draw standardised columns as bars around their mean."""
+    shown = (value.reshape(-1)[about["columns"]] - about["shift"]) / about["scale"]
+    shown = np.clip(np.nan_to_num(shown), -3, 3)
+    axes.fill_between(np.arange(len(shown)), shown, step="mid", color=COLOURS[0], linewidth=0)
+    axes.axhline(0, color="#888888", linewidth=0.5)
+    axes.set(ylim=(-3.2, 3.2), xlim=(-0.6, max(len(shown) - 0.4, 0.6)))
+
+
+def _text(axes: Axes, value: np.ndarray, about: dict[str, Any]) -> None:
+    """Write codes (L,), or the most probable of probabilities (L, V)."""
+    names = about["names"]
+    codes = (
+        value.reshape(-1, value.shape[-1]).argmax(-1)
+        if value.shape[-1:] == (len(names),) and value.ndim > 1
+        else value
+    )
+    letters = [str(names[int(c)]) for c in np.asarray(codes).reshape(-1)]
+    said = ("" if all(len(letter) == 1 for letter in letters) else " ").join(letters)
+    said = plain(said if len(said) <= 24 else said[:23] + "…")
+    place = {"ha": "center", "va": "center", "transform": axes.transAxes}
+    axes.text(0.5, 0.5, said, fontsize=8, family="monospace", **place)
+    axes.set_axis_off()
