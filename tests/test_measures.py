@@ -133,3 +133,36 @@ def test_a_modality_that_no_training_row_has_beside_another_gets_no_pair():
     e = evaluate(small(epochs=3).fit(train), task(train, held), measures="all", show=True)
     assert e.sections["agreement"].detail["why_not"]
     assert np.isfinite(e.summary["accuracy"])
+
+
+def test_pictures_may_be_compared_by_inception(monkeypatch):
+    """Pictures go to it clamped and by their range of 0 to 1, tables do not; the network has its own tests."""
+    from counterpoint.measures import generation
+
+    seen = []
+
+    class Net:
+        def features(self, images):
+            seen.append((images.shape, images.min(), images.max()))
+            return images.reshape(len(images), -1)[:, :7] * 3
+
+    monkeypatch.setattr(generation, "inception", lambda path: Net() if path == "w" else None)
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 3
+    pictures = np.eye(3)[y] @ rng.random((3, 64)) + 0.1 * rng.normal(size=(120, 64))
+    table = np.eye(3)[y] @ rng.normal(size=(3, 4)) + 0.1 * rng.normal(size=(120, 4))
+    parts = {
+        "picture": (255 * np.clip(pictures, 0, 1)).astype(np.uint8).reshape(120, 1, 8, 8),
+        "table": table,
+    }
+    train, held = hold_out(cp.read(parts, labels={"kind": y}), 48, "kind")
+    model, on = small(epochs=2).fit(train), task(train, held)
+    found = evaluate(model, on, measures="generation", inception="w").sections["generation"].detail
+    assert len(seen) == 3  # the real ones, and what both modalities make
+    assert all(shape == (48, 1, 8, 8) and 0 <= low <= high <= 1 for shape, low, high in seen)
+    assert found["features"]["picture"] == "Inception, 2048 features"
+    assert "standardised" in found["features"]["table"]
+    plain = evaluate(model, on, measures="generation").sections["generation"].detail
+    assert plain["features"]["picture"] == "last hidden layer of the conv oracle, 128 features"
+    assert plain["fid"][0][0] != found["fid"][0][0]
+    assert plain["fid"][1][1] == found["fid"][1][1]

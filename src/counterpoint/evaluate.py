@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,7 @@ def evaluate(
     seed: int = 0,
     seconds: float | None = None,
     show: bool = False,
+    inception: str | Path | None = None,
 ) -> Evaluation:
     """Evaluate a fitted estimator.
 
@@ -88,6 +90,7 @@ def evaluate(
         measures: Names in `MEASURES`, or `"all"`; the papers' own unless given.
         seed: Of draws, probes and controls.
         seconds: Training time, to be shown along.
+        inception: Weights for Frechet distances of pictures, a .safetensors file: see `evaluation.inception`.
         show: Keep exhibits for a report: an embedding plane and translations of a few rows.
 
     Raises:
@@ -99,7 +102,7 @@ def evaluate(
     wanted = list(MEASURES) if measures == "all" else [measures] if isinstance(measures, str) else measures
     for name in wanted:
         choose("measure", name, MEASURES)
-    asked = Asked(estimator, on, seed)
+    asked = Asked(estimator, on, seed, inception=inception)
     sections, took = {}, {}
     for name in dict.fromkeys(wanted):
         started = time.perf_counter()

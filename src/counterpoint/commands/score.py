@@ -15,6 +15,7 @@ def evaluate(
     label: str | None = None,
     labels: str | None = None,
     measures: str = "all",
+    inception: str | None = None,
     seed: int = 0,
 ) -> None:
     """Every measure of a run on rows it was not trained on, beside chance, raw features and controls.
@@ -26,6 +27,7 @@ def evaluate(
         label: Which label.
         labels: Entries that are labels, not modalities, with commas.
         measures: Names with commas, or all; a wrong name lists them.
+        inception: Weights (.safetensors) for Frechet distances of pictures; else the oracle's features.
         seed: Of draws, probes and controls.
     """
     from counterpoint import runs
@@ -50,7 +52,9 @@ def evaluate(
     on = task(train, test, label, seed=seed)
     wanted = measures if measures == "all" else names(measures) or ()
     seconds = sum(row["seconds"] for row in estimator.history_)
-    result = evaluated(estimator, on, measures=wanted, seed=seed, seconds=seconds, show=True)
+    result = evaluated(
+        estimator, on, measures=wanted, seed=seed, seconds=seconds, show=True, inception=inception
+    )
     kept = {**result.to_dict(), **({"split": split} if split else {})}
     runs.add_scores(run, kept, result.exhibits)
     if measures == "all":

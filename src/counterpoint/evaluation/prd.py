@@ -105,7 +105,8 @@ def _shares(a: np.ndarray, b: np.ndarray, clusters: int, seed: int) -> tuple[np.
     both = np.concatenate([a, b])
     clusters = min(clusters, len(np.unique(both, axis=0)))
     # A batch of all rows up to 4,096, as small ones are no faster here and one thread, so the seed decides.
-    model = MiniBatchKMeans(clusters, n_init=10, batch_size=min(len(both), 4096), random_state=seed)
+    size: Any = {"n_init": 10, "batch_size": min(len(both), 4096)}
+    model = MiniBatchKMeans(clusters, random_state=seed, **size)
     with threadpool_limits(1):
         found = model.fit_predict(both)
     counts = [np.bincount(part, minlength=clusters) for part in (found[: len(a)], found[len(a) :])]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,12 +48,14 @@ class Asked:
         on: The task.
         seed: Of draws, probes and controls.
         most: Test rows, at most, of measures that would take minutes on all; their sections say how many.
+        inception: Weights of Inception, for distances between pictures; the oracle's features unless given.
     """
 
     estimator: Counterpoint
     on: Task
     seed: int = 0
     most: int = 1000
+    inception: str | Path | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,8 +1,11 @@
 """Generation: how far what is translated is from what is real, and whether it covers it."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from counterpoint.evaluation.distances import frechet, kernel
+from counterpoint.evaluation.inception import inception
 from counterpoint.evaluation.prd import precision_recall
 from counterpoint.measures.asked import Asked, Section, mean, rows_of
 
@@ -18,6 +21,8 @@ def generation(asked: Asked) -> Section:
     outside would wrap around or be judged as no picture can be. `fid`, `kid`, `precision` (F 1/8) and
     `recall` (F 8) are means over pairs of different modalities.
 
+    With weights of Inception (`Asked.inception`) pictures are compared in its features, as published.
+
     Source: Heusel et al. 2017; Binkowski et al. 2018; Sajjadi et al. 2018; the mean over pairs is that of
         Sutter et al. 2024, whose features are Inception's.
     """
@@ -28,13 +33,13 @@ def generation(asked: Asked) -> Section:
     found = {key: np.full((len(names), len(names)), np.nan) for key in kinds}
     curves = []
     for t, target in enumerate(names):
-        oracle, known = asked.on.oracles[target], there[target]
+        known = there[target]
         if min(known.sum(), *(here.sum() for here in there.values())) < CLUSTERS + 1:
             continue
-        real = oracle.features(_clamped(asked, target, asked.on.features[1][target][rows][known]))
+        extract = _extractor(asked, target)
+        real = extract(asked.on.features[1][target][rows][known])
         for s, source in enumerate(names):
-            made = asked.translate([source], target, batch=batch)[there[source]]
-            made = oracle.features(_clamped(asked, target, made))
+            made = extract(asked.translate([source], target, batch=batch)[there[source]])
             size = min(SIZE, len(real) - 1, len(made) - 1)
             found["fid"][s, t] = frechet(real, made)
             found["kid"][s, t] = kernel(real, made, subsets=SUBSETS, size=size, seed=asked.seed)[0]
@@ -52,7 +57,7 @@ def generation(asked: Asked) -> Section:
     detail = {
         "names": list(names),
         **{key: matrix.tolist() for key, matrix in found.items()},
-        "features": {name: asked.on.oracles[name].read for name in names},
+        "features": {name: _read(asked, name) for name in names},
         "prd": curves,
         "rows": len(rows),
         "why_not": why if len(names) > 1 else "there is one modality only",
@@ -60,7 +65,24 @@ def generation(asked: Asked) -> Section:
     return Section(summary, detail)
 
 
-def _clamped(asked: Asked, name: str, values: np.ndarray) -> np.ndarray:
-    """Return pictures within what pictures can be; everything else as it is."""
-    top = {"byte": 255.0, "unit": 1.0}.get(asked.estimator.preparation_[name].pixels or "")
-    return values if top is None else np.clip(values, 0.0, top)
+def _extractor(asked: Asked, name: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what makes features (N, F) of rows in the data's units; pictures are clamped first."""
+    top = _top(asked, name)
+    oracle = asked.on.oracles[name]
+    if top is None:
+        return oracle.features
+    if asked.inception is None:
+        return lambda rows: oracle.features(np.clip(rows, 0.0, top))
+    net = inception(asked.inception)
+    return lambda rows: net.features(np.clip(rows / top, 0.0, 1.0))
+
+
+def _top(asked: Asked, name: str) -> float | None:
+    """Return the largest value of a picture, or None for what is no picture."""
+    return {"byte": 255.0, "unit": 1.0}.get(asked.estimator.preparation_[name].pixels or "")
+
+
+def _read(asked: Asked, name: str) -> str:
+    """Return what the features are, in words."""
+    own = asked.inception is None or _top(asked, name) is None
+    return asked.on.oracles[name].read if own else "Inception, 2048 features"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -214,7 +214,7 @@ def _each(records: Sequence[Record], blocks_of: object) -> list[Block]:
     return out
 
 
-def _drawn(figures: dict[str, Figure | None]) -> list[Block]:
+def _drawn(figures: Mapping[str, Figure | None]) -> list[Block]:
     return _pictures({k: f for k, f in figures.items() if f is not None}, drawing=True)
 
 
