@@ -7,8 +7,8 @@ import pytest
 
 import counterpoint as cp
 from counterpoint.evaluate import evaluate
-from counterpoint.measures import MEASURES
 from counterpoint.measures.asked import Asked, subsets
+from counterpoint.measures.listed import MEASURES
 from counterpoint.protocol import hold_out, task
 from test_comparison import labelled
 from test_estimator import small
@@ -136,7 +136,7 @@ def test_a_modality_that_no_training_row_has_beside_another_gets_no_pair():
 
 
 def test_pictures_may_be_compared_by_inception(monkeypatch):
-    """Pictures go to it clamped and by their range of 0 to 1, tables do not; the network has its own tests."""
+    """Pictures go to it clamped and brought to 0 to 1, tables do not; the network has its own tests."""
     from counterpoint.measures import generation
 
     seen = []

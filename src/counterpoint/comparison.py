@@ -18,7 +18,7 @@ from counterpoint.evaluate import Evaluation, evaluate
 from counterpoint.evaluation.shuffles import shuffled_pairs
 from counterpoint.evaluation.tables import Column, Row, collect, table_cells, to_markdown
 from counterpoint.manifest import MANIFEST, as_json
-from counterpoint.measures import PAPER
+from counterpoint.measures.listed import PAPER
 from counterpoint.methods import METHODS
 from counterpoint.protocol import Task, hold_out, label_of, task
 

@@ -13,9 +13,9 @@ import torch
 from counterpoint.errors import choose
 from counterpoint.estimator import Counterpoint
 from counterpoint.evaluation.spread import bootstrap_interval
-from counterpoint.measures import MEASURES, PAPER
 from counterpoint.measures.asked import Asked, Section
 from counterpoint.measures.exhibits import exhibits
+from counterpoint.measures.listed import MEASURES, PAPER
 from counterpoint.protocol import Task, features, label_of, task
 
 __all__ = ["Evaluation", "Task", "evaluate", "features", "label_of", "task"]
