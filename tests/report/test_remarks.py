@@ -128,11 +128,12 @@ def test_pairing(value, light):
 
 
 def test_leaks():
-    def told(value):
-        nulls = {"labels shuffled": {"accuracy": value}, "chance": {"accuracy": 0.1}}
+    def told(value, sd=0.0):
+        nulls = {"labels shuffled": {"accuracy": value, "accuracy_sd": sd}, "chance": {"accuracy": 0.1}}
         return {"nulls": nulls, "task": {"test_rows": 900}}
 
     assert found(rules.leaks, told(0.12)) == []
+    assert found(rules.leaks, told(0.14, sd=0.02)) == []
     ((light, said),) = found(rules.leaks, told(0.14))
     assert light == "poor"
     assert "leak" in said

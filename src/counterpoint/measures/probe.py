@@ -8,6 +8,7 @@ from counterpoint.evaluation.shuffles import shuffled_labels
 from counterpoint.measures import linear
 from counterpoint.measures.asked import Asked, Section, mean
 
+PERMUTATIONS = 5  # of the labels: a probe of one gets whole classes right or wrong by chance
 MEASURED = ("accuracy", "auroc", "average_precision", "chance", "n_train", "n_test", "converged")
 
 
@@ -25,11 +26,13 @@ def probe(asked: Asked) -> Section:
     found = probe_modalities(asked.known, on.train_y, asked.held, on.test_y, **kind)
     z, held = (inference.joint_mean(asked.model, b).double().cpu().numpy() for b in (asked.train, asked.test))
     joint = linear_probe(z, on.train_y, held, on.test_y, size=on.probe_size, seed=seed)
-    shuffled = probe_modalities(asked.known, shuffled_labels(on.train_y, seed), asked.held, on.test_y, **kind)
+    permuted = [shuffled_labels(on.train_y, seed + i) for i in range(PERMUTATIONS)]
+    each = [probe_modalities(asked.known, y, asked.held, on.test_y, **kind) for y in permuted]
 
     def over(results: dict[str, ProbeResult], key: str) -> float:
         return mean(getattr(r, key) for r in results.values())
 
+    shuffled = [over(results, "accuracy") for results in each]
     summary = {key: over(found, key) for key in ("accuracy", "auroc", "average_precision", "chance")}
     summary |= {"accuracy_joint": joint.accuracy, "raw": mean(r.accuracy for r in on.raw.values())}
     detail = {
@@ -41,7 +44,7 @@ def probe(asked: Asked) -> Section:
         "chance": {"accuracy": summary["chance"], "accuracy_joint": joint.chance},
         "raw features": {"accuracy": summary["raw"]},
         linear.NAME: {"accuracy": linear.linear(on, asked.estimator.latent_dim).accuracy},
-        "labels shuffled": {"accuracy": over(shuffled, "accuracy")},
+        "labels shuffled": {"accuracy": mean(shuffled), "accuracy_sd": float(np.std(shuffled, ddof=1))},
     }
     return Section(summary, detail, {"accuracy": _rows(asked, found), "accuracy_joint": joint.hits}, nulls)
 

@@ -13,6 +13,7 @@ from counterpoint.report.latents import latents
 from counterpoint.report.page import (
     Block,
     Lights,
+    Notes,
     Picture,
     Plot,
     Section,
@@ -35,7 +36,10 @@ FOLDED = 14  # rows beyond which a detail table is folded
 
 
 def report(
-    runs: Sequence[str | Path] | str | Path, out: str | Path = "report.html", title: str | None = None
+    runs: Sequence[str | Path] | str | Path,
+    out: str | Path = "report.html",
+    title: str | None = None,
+    notes: Sequence[str] = (),
 ) -> Path:
     """Write one self-contained HTML file about runs; it reads their directories, no data and no weights.
 
@@ -46,6 +50,7 @@ def report(
         runs: Run directories, or folders that hold them.
         out: The file.
         title: Its heading.
+        notes: Sentences for its end, such as whose data these are.
 
     Raises:
         InputError: If there is no run, one is damaged, or the file cannot be written there.
@@ -65,6 +70,7 @@ def report(
         Section("Latents", _each(shown, lambda r: _drawn(latents(r)))),
         Section("In detail", _details(records)),
         Section("What the numbers are", _terms()),
+        Section("Notes", [Notes(notes)] if notes else []),
     ]
     kept = [section for section in sections if section.blocks]
     name = title or (

@@ -39,15 +39,6 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Lines:
-    """Lines of text to be shown as they are."""
-
-    text: str
-    heading: str = ""
-    kind: ClassVar[str] = "lines"
-
-
-@dataclass(frozen=True)
 class Table:
     """Rows, each a dict from column to value; the first column names the row.
 
@@ -179,7 +170,7 @@ class Notes:
     kind: ClassVar[str] = "notes"
 
 
-Block = Words | Lines | Table | Picture | Lights | Plot | Terms | Notes
+Block = Words | Table | Picture | Lights | Plot | Terms | Notes
 
 
 @dataclass(frozen=True)
@@ -237,41 +228,6 @@ def _safe(text: str) -> Any:
     from markupsafe import Markup
 
     return Markup(text)  # our own file
-
-
-def write_page(
-    path: str | os.PathLike[str],
-    *,
-    title: str,
-    table: Sequence[Mapping[str, object]] | Sequence[str],
-    figures: Mapping[str, Figure],
-    notes: Sequence[str] = (),
-) -> Path:
-    """Write one HTML file: a title, a table, figures under their headings, and notes; return its path.
-
-    `table` is a list of rows, each a dict from column to value (the first column names the row), or lines of
-    text to be shown as they are.
-
-    Raises:
-        InputError: the table is neither rows nor lines; and as `write_sections`.
-    """
-    sections = [Section("", [_table(table)])]
-    if isinstance(title, str) and title.strip() and not Path(path).is_dir():
-        sections += [Section(heading, [Picture(figure)]) for heading, figure in figures.items()]
-    if notes:
-        sections.append(Section("Notes", [Notes([str(note) for note in notes])]))
-    return write_sections(path, title=title, sections=sections)
-
-
-def _table(table: Sequence[Mapping[str, object]] | Sequence[str]) -> Block:
-    """Return rows as a table, lines as they are."""
-    if all(isinstance(row, Mapping) for row in table):
-        rows: Any = table
-        return Table(rows)
-    if all(isinstance(line, str) for line in table):
-        return Lines("\n".join(str(line) for line in table))
-    kinds = ", ".join(sorted({type(row).__name__ for row in table}))
-    raise InputError(f"table holds {kinds}; give one dict per row, or lines of text.")
 
 
 def _is_number(value: object) -> bool:

@@ -152,13 +152,14 @@ def pairing(record: Record) -> Iterator[Remark]:
 
 
 def leaks(record: Record) -> Iterator[Remark]:
-    """Controls must be at chance: shuffled labels within three standard errors of it."""
+    """Shuffled labels must be at chance: within three standard deviations over permutations and rows."""
     nulls = record.scores.get("nulls", {})
     shuffled, chance = (nulls.get(name, {}).get("accuracy") for name in ("labels shuffled", "chance"))
     rows = record.scores.get("task", {}).get("test_rows")
     if shuffled is None or chance is None or not rows:
         return
-    if shuffled > chance + 3 * sqrt(max(chance * (1 - chance), 1e-4) / rows):
+    spread = nulls["labels shuffled"].get("accuracy_sd", 0.0)
+    if shuffled > chance + 3 * sqrt(max(chance * (1 - chance), 1e-4) / rows + spread**2):
         said = f"with shuffled labels the probe reaches {shuffled:.3f}, above chance ({chance:.3f})"
         yield Remark("poor", f"{said}: test rows leak into training.")
 
