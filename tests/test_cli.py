@@ -145,7 +145,8 @@ def test_from_test_rows_to_a_comparison_by_typing_what_is_offered(here, capsys):
     assert cli.main(argv) == 0
     lines = screen(capsys)
     assert "wrote runs/data-mmvm-0/scores.json" in lines
-    assert any(line.startswith("agreement") for line in lines)
+    assert any(line.startswith("accuracy") for line in lines)
+    assert any(line.startswith("coherence subsets") for line in lines)
     assert '"split"' in Path("runs/data-mmvm-0/scores.json").read_text()
     argv = next_of(lines)
     assert argv == ["report", "runs/data-mmvm-0"]

@@ -83,6 +83,6 @@ def _reading(found: Comparison) -> str:
     oracles = ", ".join(f"{k} {o.accuracy:.2f}" for k, o in found.task.oracles.items())
     return (
         "One seed, minutes of training: the papers train for hours on a GPU. The settings were chosen while "
-        "looking at these test rows: a show, no evidence. Accuracy of the classifiers that judge translations, "
-        f"on real test pictures: {oracles}."
+        "looking at these test rows: a show, no evidence. Accuracy of the classifiers that judge "
+        f"translations, on real test pictures: {oracles}."
     )

@@ -20,7 +20,7 @@ def text(tmp_path_factory):
 
 
 def test_it_says_what_was_trained_on_what(text):
-    assert "6 runs of mmvm, mmvm, pairing shuffled, poe" in text
+    assert "6 runs of mmvm · mmvm, pairing shuffled · poe" in text
     assert "102 of 102" in text
     assert "48 test rows, label kind with 3 classes" in text
     for heading in ("Remarks", "Scores", "Training", "Embeddings", "Translations", "Latents", "In detail"):
@@ -72,7 +72,7 @@ def test_three_hundred_runs_are_one_small_page(tmp_path):
     page = report(tmp_path / "all", tmp_path / "a.html")
     assert page.stat().st_size < 5_000_000
     text = page.read_text(encoding="utf-8")
-    assert "330 runs of mmvm, poe" in text
+    assert "330 runs of mmvm · poe" in text
     assert "18 more are in the tables" in text
 
 

@@ -152,6 +152,7 @@ def test_translations_of_every_kind(one):
         assert len(figure.axes) == lines * len(one.exhibits()["shown"])
         labels = [a.get_ylabel() for a in figure.axes if a.get_ylabel()]
         assert labels[0] == "real"
+        assert all(a.axison for a in figure.axes)  # or the labels would not be drawn
         assert "from itself" in labels
         assert f"from {name}" not in labels
     words = [t for t in texts(made["Into word"]) if len(t) == 6]

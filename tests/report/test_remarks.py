@@ -28,7 +28,7 @@ def probe(accuracy, raw=0.9, chance=0.1, n_test=1000):
 @pytest.mark.parametrize(
     ("accuracy", "light", "text"),
     [
-        (0.11, "poor", "the latent of a tells the label no better than chance (0.110 against 0.100)."),
+        (0.11, "poor", "tells the label no better than chance (0.100): a 0.110 (raw features 0.900)."),
         (0.80, "fair", "less from the latent than from the raw features: a 0.800 against 0.900."),
         (0.89, "good", "as well as the raw features do, or better: a."),
         (0.95, "good", "or better: a."),

@@ -48,6 +48,19 @@ def unit(found: Any, name: str) -> str:
     return "rows" if name in found.mask and found.mask[name].ndim == 1 else "values"
 
 
+HEADLINES = (  # of a whole evaluation, on one screen; the report has all of them
+    *(
+        "accuracy",
+        "accuracy_joint",
+        "coherence",
+        "coherence_subsets",
+        "reconstruction",
+        "self_reconstruction",
+    ),
+    *("rate", "agreement", "imputation_r2", "coverage", "fid", "log_likelihood"),
+)
+
+
 def evaluation_cells(result: "Evaluation") -> list[list[str]]:
     """Return an evaluation as a table, a row a modality."""
     sections = {name: section.detail for name, section in result.sections.items()}
@@ -69,7 +82,7 @@ def headline_cells(result: "Evaluation") -> list[list[str]]:
     nulls = result.nulls
     cells = [["measure", "value", "95 % interval", *nulls]]
     for key, value in result.summary.items():
-        if key in ("raw", "chance", "seconds") or value != value:
+        if value != value or (key not in HEADLINES and len(result.sections) > 1):
             continue
         low, high = result.interval.get(key, (float("nan"),) * 2)
         around = "" if low != low else f"{_short(low)} to {_short(high)}"

@@ -57,7 +57,7 @@ def evaluate(
     )
     kept = {**result.to_dict(), **({"split": split} if split else {})}
     runs.add_scores(run, kept, result.exhibits)
-    if measures == "all":
+    if measures == "all" and len(estimator.modalities_) <= 6:  # more would not fit on a screen
         show_table(evaluation_cells(result))
     show_table(headline_cells(result))
     note(" · ".join(f"{k} {v:.1f} s" for k, v in result.took.items()))

@@ -127,7 +127,7 @@ def _lead(records: Sequence[Record], shown: Sequence[Record]) -> list[str]:
     one, count = records[0], len(records)
     kinds = list(dict.fromkeys(r.label for r in records))
     rows = one.card["training"]["rows"]
-    said = f"{count} run{'s' * (count > 1)} of {', '.join(kinds[:8])}{' and others' * (len(kinds) > 8)}, "
+    said = f"{count} run{'s' * (count > 1)} of {' · '.join(kinds[:8])}{' and others' * (len(kinds) > 8)}, "
     said += f"trained on {rows:,} rows of {len(one.names)} modalities ({', '.join(one.names)})."
     lead = [said]
     best = max(

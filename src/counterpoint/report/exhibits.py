@@ -99,7 +99,7 @@ def _picture(axes: Axes, value: np.ndarray, about: dict[str, Any]) -> None:
     shown = np.clip((value - about["low"]) / max(about["high"] - about["low"], 1e-9), 0, 1)
     shown = shown if shown.ndim == 2 else shown[0] if len(shown) == 1 else shown.transpose(1, 2, 0)
     axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
-    axes.set_axis_off()
+    axes.spines[:].set_visible(False)
 
 
 def _strip(axes: Axes, value: np.ndarray, about: dict[str, Any]) -> None:
@@ -124,4 +124,4 @@ def _text(axes: Axes, value: np.ndarray, about: dict[str, Any]) -> None:
     said = plain(said if len(said) <= 24 else said[:23] + "…")
     place = {"ha": "center", "va": "center", "transform": axes.transAxes}
     axes.text(0.5, 0.5, said, fontsize=8, family="monospace", **place)
-    axes.set_axis_off()
+    axes.spines[:].set_visible(False)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -236,7 +237,7 @@ def _is_number(value: object) -> bool:
 
 
 def _starts_number(value: object) -> bool:
-    return str(value)[:1].isdigit() or (str(value)[:1] in "-–" and str(value)[1:2].isdigit())
+    return re.match(r"[-–]?\d[\d.,]*(\s|%|$)", str(value)) is not None
 
 
 def written(value: object) -> str:

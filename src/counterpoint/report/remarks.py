@@ -44,19 +44,22 @@ def probes(record: Record) -> Iterator[Remark]:
     probe = record.sections.get("probe")
     if not probe:
         return
-    lost, kept = [], []
+    lost, kept, blind = [], [], []
     for name, found in probe["modalities"].items():
         accuracy, raw, chance = found["accuracy"], probe["raw"][name]["accuracy"], found["chance"]
         if accuracy != accuracy:
             continue
         margin = 2 * sqrt(max(accuracy * (1 - accuracy), 1e-4) / max(found["n_test"], 1))
         if accuracy <= chance + margin:
-            said = f"the latent of {name} tells the label no better than chance"
-            yield Remark("poor", f"{said} ({accuracy:.3f} against {chance:.3f}).")
+            blind.append(f"{name} {accuracy:.3f} (raw features {raw:.3f})")
         elif accuracy < raw - margin:
             lost.append(f"{name} {accuracy:.3f} against {raw:.3f}")
         else:
             kept.append(name)
+    if blind:
+        level = next(iter(probe["modalities"].values()))["chance"]
+        said = "the latent tells the label no better than chance"
+        yield Remark("poor", f"{said} ({level:.3f}): {', '.join(blind)}.")
     if lost:
         yield Remark(
             "fair", f"a probe reads less from the latent than from the raw features: {', '.join(lost)}."
