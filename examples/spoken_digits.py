@@ -18,6 +18,7 @@ import numpy as np
 import counterpoint as cp
 from counterpoint.comparison import Comparison
 from counterpoint.evaluate import Evaluation
+from counterpoint.evaluation import mean_and_spread
 from counterpoint.report.screen import note, show_table
 
 METHODS = ("mmvm", "independent", "poe", "mopoe")
@@ -49,13 +50,22 @@ def read(folder: Path, part: str) -> cp.MultimodalData:
     return cp.read({"image": images, "audio": sounds}, labels={"digit": spoken.astype(int)})
 
 
-def main(folder: Path, out: Path, *, seeds: int = 3, rows: int | None = None, workers: int = 2) -> Comparison:
+def main(
+    folder: Path,
+    out: Path,
+    *,
+    seeds: int = 3,
+    rows: int | None = None,
+    methods: tuple[str, ...] = METHODS,
+    workers: int = 2,
+) -> Comparison:
     """Fit every method, print the table and the coherence in both directions; write runs for a report.
 
     Args:
         folder: Where the data sets are.
         out: Folder for the run directories.
         seeds: How many.
+        methods: Which are compared.
         rows: So many training and test pairs; all unless given.
         workers: Processes that fit side by side.
     """
@@ -66,7 +76,7 @@ def main(folder: Path, out: Path, *, seeds: int = 3, rows: int | None = None, wo
 
     found = cp.compare(
         train,
-        METHODS,
+        methods,
         label="digit",
         test_data=test,
         seeds=seeds,
@@ -81,9 +91,8 @@ def main(folder: Path, out: Path, *, seeds: int = 3, rows: int | None = None, wo
     print(f"{len(train)} training pairs, {len(test)} test pairs, {seeds} seeds: mean ± sd")
     for name, results in found.evaluations.items():
         tables = np.array([e.sections["coherence"].detail["matrix"] for e in results])
-        said = [
-            f"{tables[:, i, j].mean():.3f} ± {tables[:, i, j].std(ddof=1):.3f}" for i, j in ((0, 1), (1, 0))
-        ]
+        both = [mean_and_spread(tables[:, i, j]) for i, j in ((0, 1), (1, 0))]
+        said = [f"{s.mean:.3f} ± {s.sd:.3f}" for s in both]
         print(f"  {name:12} image to audio {said[0]}   audio to image {said[1]}")
     print(f"next:  counterpoint report {out}")
     return found

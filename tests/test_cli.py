@@ -154,7 +154,7 @@ def test_from_test_rows_to_a_comparison_by_typing_what_is_offered(here, capsys):
     argv = next_of(screen(capsys))
     assert argv == ["export", "runs/data-mmvm-0", "--out", "figures"]
     assert cli.main(argv) == 0
-    assert "files in figures" in screen(capsys)[-1]
+    assert any("files in figures" in line for line in screen(capsys))
     few = ["--methods", "mmvm,ae", "--seeds", "2", "--out", "all", *QUICK[:-2]]
     assert cli.main(["compare", "data.npz", "--label", "kind", *few]) == 0
     lines = screen(capsys)

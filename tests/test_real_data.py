@@ -6,6 +6,8 @@ from types import ModuleType
 
 import numpy as np
 
+import counterpoint as cp
+
 
 def example(name: str) -> ModuleType:
     """An example as a module."""
@@ -49,3 +51,30 @@ def test_directions_are_read_from_seven_mice(real_data, capsys):
         assert set(found[part]) == {*data.names, "all"}
         assert np.isfinite(list(found[part].values())).all()
     assert np.mean(found["latent"]["mrcuts28"]) > 0.25  # chance is 0.125
+
+
+def test_disagreement_finds_mispaired_numerals(real_data, capsys):
+    """A tenth of the test rows get one view of another row; mmvm's posteriors disagree about these."""
+    from counterpoint.evaluate import evaluate
+    from counterpoint.protocol import hold_out, task
+
+    train, held = hold_out(cp.read(real_data / "mfeat" / "mfeat.npz", labels=["labels"]), 500, "labels")
+    kind = {"likelihood": "normal", "latent_dim": 16, "hidden": (256,), "batch_size": 128}
+    m = cp.Counterpoint("mmvm", **kind).fit(train)
+    told = evaluate(m, task(train, held), measures="agreement").sections["agreement"].detail
+    with capsys.disabled():
+        print(f"\n10 % mispaired, AUROC: one view {told['auroc']:.3f}, all views {told['auroc_all']:.3f}")
+    assert told["auroc"] > 0.9
+    assert told["auroc_all"] > 0.95
+
+
+def test_images_and_sounds(real_data, tmp_path, capsys):
+    """The example on few pairs: it runs, its nulls are at chance."""
+    few = {"seeds": 1, "rows": 500, "methods": ("mmvm",), "workers": 1}
+    found = example("spoken_digits").main(real_data, tmp_path, **few)
+    nulls = found.evaluations["mmvm"][0].nulls
+    for name, key in (("labels shuffled", "accuracy"), ("pairing shuffled", "coherence")):
+        assert abs(nulls[name][key] - 0.1) < 0.06, name
+    assert found.control[0].summary["coherence"] < 0.2
+    assert nulls["raw features"]["coherence"] > 0.8
+    assert "image to audio" in capsys.readouterr().out

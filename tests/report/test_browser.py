@@ -6,12 +6,16 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import counterpoint as cp
+from counterpoint.protocol import hold_out
 from counterpoint.report.build import report
 from counterpoint.report.records import read_records
 from counterpoint.report.scatter import scatter
 from made_runs import runs
+from test_real_data import example
 
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
 FLAGS = [
@@ -76,6 +80,69 @@ def test_every_figure_is_present_and_nothing_sticks_out(width, opened):
     assert all(pixels > 0 and alt for pixels, alt in seen)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("canvas").count() == 3
+
+
+@pytest.mark.parametrize("name", ["mfeat", "spoken_digits", "mouse_gratings", "breast_tcga"])
+def test_reports_on_real_data(name, real_data, tmp_path, opened):
+    """A short training on each of the gallery's sets: the whole page, on a screen and on a phone."""
+    train, test, label, kind = sets(real_data, name)
+    short = {"epochs": 3, "validation": 0.0, "latent_dim": 8}
+    cp.compare(
+        train,
+        ["mmvm"],
+        test_data=test,
+        label=label,
+        seeds=1,
+        out=tmp_path / "runs",
+        measures="all",
+        **kind,
+        **short,
+    )
+    file = report(tmp_path / "runs", tmp_path / "report.html", title=name)
+    assert file.stat().st_size < 5_000_000
+    record = read_records(tmp_path / "runs")[0]
+    data = json.loads(scatter(record))
+    for width in (1280, 390):
+        page = opened(width, file)
+        seen = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.alt])")
+        assert len(seen) > 10
+        assert all(pixels > 0 and alt for pixels, alt in seen)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for heading in (
+            "Remarks",
+            "Scores",
+            "Training",
+            "Embeddings",
+            "Translations",
+            "Between the modalities",
+        ):
+            assert page.get_by_role("heading", name=heading, exact=True).is_visible()
+        canvas = page.locator("canvas").first
+        canvas.scroll_into_view_if_needed()
+        box, view = canvas.bounding_box(), data["views"][0]["points"]
+        x = box["x"] + 14 + view[0] / 1000 * (box["width"] - 28)
+        page.mouse.move(x, box["y"] + 14 + (1 - view[1] / 1000) * (box["height"] - 28))
+        assert page.locator(".tip").first.text_content().startswith("row ")
+
+
+def sets(folder: Path, name: str):
+    """Training and test rows of a real set, its label, and how it is modelled."""
+    if name == "mfeat":
+        data = cp.read(folder / "mfeat" / "mfeat.npz", labels=["labels"])[np.arange(0, 2000, 4)]
+        train, test = hold_out(data, 150, "labels")
+        return train, test, "labels", {"likelihood": "normal"}
+    made = example(name)
+    if name == "spoken_digits":
+        parts = [made.read(folder, part)[np.arange(n)] for part, n in (("train", 400), ("test", 200))]
+        return *parts, "digit", {"likelihood": "bernoulli", "network": "conv", "width": 4}
+    if name == "mouse_gratings":
+        data = made.read(folder)
+        late = data.labels["repetition"] >= 12
+        return data[~late], data[late], "direction", {"likelihood": "normal"}
+    data, complete = made.read(folder)
+    held = np.arange(len(data)) % 5 == 0
+    held[complete:] = False
+    return data[~held], data[held], "subtype", {"likelihood": "normal"}
 
 
 def test_contents_lead_to_their_sections(opened):

@@ -170,3 +170,4 @@ def export(runs: list[str], out: str = "export", formats: str = "svg,png,csv,lat
 
     made = written(read_records(runs), Path(out), tuple(names(formats) or ()))
     print(f"{len(made)} files in {out}")
+    say_next("report", *runs)

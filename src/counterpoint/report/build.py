@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf, log
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,8 @@ def report(
     """Write one self-contained HTML file about runs; it reads their directories, no data and no weights.
 
     Runs that differ in seed alone become one row with mean and spread; runs that differ in beta become
-    curves. Of at most four groups, the first run is drawn in full: it says so where there are more.
+    curves. Of at most four methods one run is drawn in full, at the beta nearest to 1; it says so where there
+    are more.
 
     Args:
         runs: Run directories, or folders that hold them.
@@ -105,11 +107,15 @@ def _planes(record: Record) -> dict[str, Figure]:
 
 
 def _shown(records: Sequence[Record]) -> list[Record]:
-    """Return the runs that are drawn: the first of each group, controls last, those with exhibits first."""
-    first = [
-        min(group, key=lambda r: (not (r.path / EXHIBITS).exists(), r.seed))
-        for group in groups(records).values()
-    ]
+    """Return the runs that are drawn: one a method, with exhibits, the beta nearest to 1; controls last."""
+
+    def rank(r: Record) -> tuple[bool, float, int]:
+        return not (r.path / EXHIBITS).exists(), abs(log(r.beta)) if r.beta > 0 else inf, r.seed
+
+    methods: dict[str, list[Record]] = {}
+    for record in records:
+        methods.setdefault(record.label, []).append(record)
+    first = [min(group, key=rank) for group in methods.values()]
     ranked = sorted(
         first, key=lambda r: (bool(r.control), r.method != "mmvm", -r.summary.get("accuracy", 0.0))
     )
@@ -142,8 +148,8 @@ def _lead(records: Sequence[Record], shown: Sequence[Record]) -> list[str]:
     left = len(groups([r for r in records if r.sections])) - len(shown)
     if left > 0:
         lead.append(
-            f"Embeddings, translations and matrices are drawn of {len(shown)} groups; {left} more are in the "
-            "tables."
+            f"Embeddings, translations and matrices are drawn of one run each of {len(shown)} methods; the "
+            f"other {left} groups are in the tables."
         )
     return lead
 

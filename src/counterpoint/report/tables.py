@@ -30,13 +30,13 @@ JUDGED = {"accuracy", "coherence", "coherence_subsets", "imputation_r2", "agreem
 
 
 def groups(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Return runs that differ in seed alone under one name; beta is in it where several occur."""
+    """Return runs that differ in seed alone under one name, with beta in it where several occur."""
     several = len({record.beta for record in records}) > 1
+    order = {label: i for i, label in enumerate(dict.fromkeys(record.label for record in records))}
     out: dict[str, list[Record]] = {}
-    for record in records:
-        out.setdefault(f"{record.label}, beta {record.beta:g}" if several else record.label, []).append(
-            record
-        )
+    for record in sorted(records, key=lambda r: (order[r.label], r.beta, r.seed)):
+        name = f"{record.label}, beta {record.beta:g}" if several else record.label
+        out.setdefault(name, []).append(record)
     return out
 
 
