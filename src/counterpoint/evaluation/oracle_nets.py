@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Weights = Mapping[str, np.ndarray]
 
 
+FORMAT = 1  # of the kept files; another one is another key
+
+
 def is_image(event: tuple[int, ...]) -> bool:
     """Return whether a row is a picture (C, H, W) that a convolutional network takes."""
     return len(event) == 3 and min(event[1:]) >= 8
@@ -114,7 +117,8 @@ def key_of(x: np.ndarray, y: np.ndarray, event: tuple[int, ...], kind: str, seed
     """Return the SHA-256 of all that decides a classifier."""
     import numpy as np
 
-    content = hashlib.sha256(json.dumps([event, kind, seed, list(y.shape), y.tolist()]).encode())
+    told = [FORMAT, event, kind, seed, list(y.shape), y.tolist()]
+    content = hashlib.sha256(json.dumps(told).encode())
     content.update(np.ascontiguousarray(x).tobytes())
     return content.hexdigest()
 
