@@ -46,14 +46,9 @@ def rate_distortion(
     front = every[pareto(every, (True, y in LESS_IS_BETTER))]
     front = front[np.argsort(front[:, 0])]
     axes.step(*front.T, where="post", color=INK, linewidth=0.8, label="Pareto front", zorder=1)
-    for value, said in ((chance, "chance"), (ceiling, "raw features")):
-        if value is not None:
-            axes.axhline(value, color="#666666", linewidth=0.8, linestyle="--" if said == "chance" else ":")
-            axes.annotate(
-                said, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8
-            )
+    below = _levels(axes, every[:, 1], {"chance": chance, "raw features": ceiling})
     axes.set_xlabel("reconstruction, nats a row (less is better)", color=INK)
-    axes.set_ylabel(COLUMNS[y][0] + (" (less is better)" if y in LESS_IS_BETTER else ""), color=INK)
+    axes.set_ylabel(COLUMNS[y][0] + (" (less is better)" if y in LESS_IS_BETTER else "") + below, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     betas = sorted({float(b) for c in curves.values() for b in c.beta})
@@ -61,6 +56,21 @@ def rate_distortion(
         f"{COLUMNS[y][0]} against reconstruction for {', '.join(curves)}, beta {betas[0]:g} to {betas[-1]:g}."
     )
     return figure
+
+
+def _levels(axes: Axes, values: np.ndarray, levels: Mapping[str, float | None]) -> str:
+    """Draw what nulls reach as dashes; return in words those so far away that they would flatten curves."""
+    far, reach = [], 1.5 * (values.max() - values.min())
+    for said, value in levels.items():
+        if value is None:
+            continue
+        if values.min() - reach <= value <= values.max() + reach:
+            axes.axhline(value, color="#666666", linewidth=0.8, linestyle="--" if said == "chance" else ":")
+            place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom", "fontsize": 8}
+            axes.annotate(said, (1, value), **place)
+        else:
+            far.append(f"{said} {value:.2f}")
+    return f"\n(not drawn: {', '.join(far)})" if far else ""
 
 
 def _over_beta(records: Sequence[Record], x: str, y: str) -> dict[str, Curve]:
