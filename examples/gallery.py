@@ -16,9 +16,9 @@ import breast_tcga
 import mouse_gratings
 import numpy as np
 import spoken_digits
-from counterpoint.report.build import report
 
 import counterpoint as cp
+from counterpoint.report.build import report
 
 EACH = {"workers": 2, "measures": "all"}
 

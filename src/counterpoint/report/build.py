@@ -148,8 +148,8 @@ def _lead(records: Sequence[Record], shown: Sequence[Record]) -> list[str]:
     left = len(groups([r for r in records if r.sections])) - len(shown)
     if left > 0:
         lead.append(
-            f"Embeddings, translations and matrices are drawn of one run each of {len(shown)} methods; the "
-            f"other {left} groups are in the tables."
+            f"Embeddings, translations and matrices are drawn of one run each of {len(shown)} methods; {left} more "
+            f"group{' is' if left == 1 else 's are'} in the tables."
         )
     return lead
 
