@@ -73,7 +73,7 @@ def test_three_hundred_runs_are_one_small_page(tmp_path):
     assert page.stat().st_size < 5_000_000
     text = page.read_text(encoding="utf-8")
     assert "330 runs of mmvm · poe" in text
-    assert "20 more groups are in the tables" in text
+    assert "20 more groups are in the tables." in text
 
 
 @pytest.mark.parametrize(("title", "message"), [(" ", "title is ' '"), ("ok", "is a folder")])

@@ -147,10 +147,9 @@ def _lead(records: Sequence[Record], shown: Sequence[Record]) -> list[str]:
             lead[-1] += f" Its translations show the right label in {s['coherence']:.1%} of the rows."
     left = len(groups([r for r in records if r.sections])) - len(shown)
     if left > 0:
-        lead.append(
-            f"Embeddings, translations and matrices are drawn of one run each of {len(shown)} methods; {left} more "
-            f"group{' is' if left == 1 else 's are'} in the tables."
-        )
+        drawn = "Embeddings, translations and matrices are drawn of one run each of"
+        rest = f"{left} more group{' is' if left == 1 else 's are'} in the tables"
+        lead.append(f"{drawn} {len(shown)} methods; {rest}.")
     return lead
 
 
