@@ -28,6 +28,9 @@ from counterpoint.errors import InputError
 from counterpoint.evaluate import evaluate, task
 from counterpoint.manifest import FILES, digest
 from counterpoint.protocol import hold_out
+from counterpoint.report.build import report
+from counterpoint.report.export import export
+from counterpoint.report.records import read_records
 from counterpoint.training.population import Population
 
 INTRO = """# Bad input
@@ -297,6 +300,20 @@ PARTS = (
         Case("test rows without the label", 'cp.compare(labelled, ["mmvm"], test_data=data)', r"test rows have no label 'kind'"),
         Case("evaluating what is not fitted", "evaluate(Model(), task(*hold_out(labelled, 10, 'kind')))", r"not fitted; call fit"),
         Case("evaluating on other modalities", 'm = Model().fit({"lipid": rna}); evaluate(m, task(*hold_out(labelled, 10, "kind")))', r"'rna' was not fitted"),
+        Case("a measure misspelt", 'evaluate(fitted, task(*hold_out(labelled, 10, "kind")), measures=["coherense"])', r"measure is 'coherense'.*Did you mean 'coherence'"),
+        Case("weights of Inception that are not there", 'import counterpoint.evaluation.inception as i; i.inception("no.safetensors")', r"no\.safetensors does not exist"),
+        Case("several labels a row that are not 0 or 1", 'task(*[cp.read(data, labels={"tags": np.stack([y, y + 1], 1)})] * 2)', r"two axes and holds 2; several labels a row are 0 or 1"),
+    ),
+    part(
+        "Reports",
+        Case("a report of nothing", 'report("no/such/folder")', r"no/such/folder does not exist; give a run directory or a folder of runs"),
+        Case("a report of a folder without runs", 'Path("empty").mkdir(); report("empty")', r"empty holds no finished run"),
+        Case("a report of a run whose scores were changed", 'edit("runs/a/scores.json", "{", "{ "); report("runs/a")', r"scores\.json is not as it was written"),
+        Case("a report into a folder", 'report("runs/a", ".")', r"is a folder; give the name of the file"),
+        Case("a report without a title", 'report("runs/a", "r.html", title=" ")', r"title is ' '"),
+        Case("an export of an unknown kind", 'export(read_records("runs/a"), "out", ["pdf"])', r"format is 'pdf'; allowed are svg, png, csv, latex, markdown"),
+        Case("an export of no kind", 'export(read_records("runs/a"), "out", [])', r"formats is empty"),
+        Case("an export into a file", 'Path("f").touch(); export(read_records("runs/a"), "f")', r"out 'f' is a file; give a folder"),
     ),
     part(
         "Odd, but fine",
@@ -412,6 +429,7 @@ def namespace() -> dict:
     return (
         tools
         | {"assemble": assemble, "evaluate": evaluate, "task": task, "hold_out": hold_out, "own": own}
+        | {"report": report, "export": export, "read_records": read_records}
         | values()
     )
 
