@@ -79,7 +79,57 @@ def test_one_beta_is_no_curve(records):
     assert charts.rate_distortion(several) is None
 
 
+def with_nulls(chance, raw):
+    made = [beta_run("mmvm", b, 0, 0.5 + 0.1 * b, 100 + b) for b in (0.1, 1.0, 3.0)]
+    for record in made:
+        record.scores["nulls"] = {"chance": {"accuracy": chance}, "raw features": {"accuracy": raw}}
+    return made
+
+
+@pytest.mark.parametrize(("chance", "raw"), [(float("nan"), 0.9), (0.1, float("nan")), (1.2, 0.9)])
+def test_nulls_that_were_not_measured_or_beat_all_runs_do_not_stop_the_chart(chance, raw):
+    said = " ".join(texts(drawn(charts.rate_distortion(with_nulls(chance, raw)))))
+    assert "nan" not in said
+    assert ("hypervolume" in said) == (chance == 0.1)
+
+
+def test_a_null_that_is_far_off_is_named_and_does_not_flatten_the_curves():
+    made = [beta_run("mmvm", b, 0, 0.85 + 0.01 * b, 100 + b) for b in (0.1, 1.0, 3.0)]
+    axes = drawn(charts.rate_distortion(made)).axes[0]
+    assert "not drawn: chance 0.10" in axes.get_ylabel()
+    assert axes.get_ylim()[0] > 0.8
+    assert charts.rate_distortion(with_nulls(0.4, 0.9)).axes[0].get_ylim()[0] < 0.4
+
+
 # Losses and matrices
+
+
+def logged(*columns, seed=0):
+    made = beta_run("mmvm", 1.0, seed, 0.5, 100)
+    made.__dict__["history"] = [
+        {"epoch": i, "train/total": a, "validation/total": b}
+        for i, (a, b) in enumerate(zip(*columns, strict=True))
+    ]
+    return made
+
+
+def test_a_validation_loss_that_runs_away_stays_in_sight():
+    made = logged(np.linspace(500, 100, 20), np.linspace(500, 5000, 20))
+    low, high = drawn(charts.losses([made])).axes[0].get_ylim()
+    assert low < 100
+    assert high > 5000
+
+
+def test_one_epoch_is_a_dot():
+    lines = drawn(charts.losses([logged([5.0], [6.0])])).axes[0].lines
+    assert [line.get_marker() for line in lines] == ["o", "o"]
+
+
+def test_runs_that_are_left_out_of_a_panel_are_counted():
+    made = [logged([5.0, 4.0], [6.0, 5.0], seed=s) for s in range(15)]
+    axes = charts.losses(made).axes[0]
+    assert axes.get_title() == "mmvm (12 of 15 runs)"
+    assert len(axes.lines) == 24
 
 
 def test_losses_have_a_panel_for_each_group(records):
@@ -119,7 +169,7 @@ def test_heat_maps_of_any_size(count):
     if count > 1:
         assert (shades["1.00"], shades[f"{matrix[0, 1]:.2f}"]) == (
             "black",
-            "white" if matrix[0, 1] < 0.55 else "black",
+            "white" if matrix[0, 1] < 0.47 else "black",
         )
 
 
@@ -173,3 +223,60 @@ def test_absent_rows_are_hatched(tmp_path, one):
 
 def test_a_run_without_exhibits_shows_none(records):
     assert exhibits.translations(next(r for r in records if r.name == "poe-1")) == {}
+
+
+def shown_run(event, real, made, categories=None, scale=None):
+    one = {"name": "a", "event": list(event), "categories": categories, "scale": scale, "shift": None}
+    one["n_categories"] = len(categories) if categories else None
+    config = {"method": "mmvm", "beta": 1.0, "seed": 0, "options": None}
+    record = Record(Path("a"), config, {"preparation": {"modalities": [one]}}, {}, {})
+    kept = {"shown": np.arange(len(real)), "real/0": np.asarray(real), "made/0/0": np.asarray(made)}
+    object.__setattr__(record, "exhibits", lambda: kept)
+    return record
+
+
+def areas(axes):
+    return [path for shape in axes.collections for path in shape.get_paths()]
+
+
+def test_a_table_of_one_column_is_seen():
+    figure = drawn(
+        exhibits.translations(shown_run((1,), [[1.0], [-2.0]], [[0.5], [1.0]], scale=[1.0]))["Into a"]
+    )
+    boxes = [areas(a)[0].get_extents() for a in figure.axes]
+    assert all(box.width == 1 for box in boxes)
+    assert [box.height for box in boxes] == [1.0, 2.0, 0.5, 1.0]
+
+
+def test_counts_differ_between_rows():
+    rng = np.random.default_rng(0)
+    real = rng.poisson(200, (6, 5)).astype(float)
+    figure = drawn(exhibits.translations(shown_run((5,), real, real + 5))["Into a"])
+    tops = [areas(a)[0].get_extents().y1 for a in figure.axes[:6]]
+    assert len(set(tops)) > 3  # all would be cut off at the same height
+
+
+def test_codes_are_told_from_probabilities_by_their_shape():
+    real = np.array([[[0, 1, 2, 3], [3, 2, 1, 0]]], dtype=float)  # (1, 2, 4) of four categories
+    record = shown_run((2, 4), real, np.eye(4)[real.astype(int)], list("abcd"))
+    assert [s for s in texts(exhibits.translations(record)["Into a"]) if len(s) == 8] == ["abcddcba"] * 2
+
+
+def test_columns_that_are_left_out_are_counted_over_all_axes():
+    values = np.random.default_rng(0).normal(size=(2, 4, 40))
+    figure = exhibits.translations(shown_run((4, 40), values, values, scale=np.ones((4, 40)).tolist()))[
+        "Into a"
+    ]
+    assert "60 of 160 columns" in figure.get_label()
+
+
+def test_variance_that_could_not_be_told_is_a_dash(tmp_path):
+    def change(scores):
+        told = scores["sections"]["variance"]["modalities"]["word"]
+        told |= {"total": float("nan"), "latent": [float("nan")] * len(told["latent"])}
+
+    record = read_records(edited(runs() / "mmvm-0", tmp_path / "a", change))[0]
+    figure = drawn(latents.latents(record)["Variance explained, by modality and latent dimension"])
+    assert [s.get_text() for s in figure.axes[1].texts][-1] == "–"
+    shown = np.ma.filled(figure.axes[0].images[0].get_array(), 0)
+    assert (np.diff(shown.sum(0)) <= 1e-12).all()

@@ -2,6 +2,7 @@
 
 import csv
 
+import numpy as np
 import pytest
 
 from counterpoint.errors import InputError
@@ -39,6 +40,7 @@ def test_scores_are_tidy(made):
         rows = list(csv.DictReader(file))
     records = {r.name: r for r in read_records(runs())}
     assert {row["run"] for row in rows} == set(records)
+    assert {r["run"]: r["control"] for r in rows} == {name: r.control or "" for name, r in records.items()}
     for row in rows:
         assert float(row["value"]) == records[row["run"]].summary[row["measure"]]
 
@@ -57,6 +59,17 @@ def test_latex_is_escaped_and_nulls_stand_below_a_rule():
     lines = as_latex(rows).splitlines()
     assert r"a \& b\_c & \textbf{0.5 $\pm$ 0.1} \\" in lines
     assert lines[lines.index(r"chance 100 \% & -- \\") - 1] == r"\midrule"
+
+
+def test_headings_that_look_alike_become_files_of_their_own(tmp_path, monkeypatch):
+    from counterpoint.report import export as module
+    from counterpoint.report.charts import heat_map
+
+    headings = ["Into a+b", "Into a b", "Into a b 2", "Into 音", "Into 画"]
+    figures = {h: heat_map(["a"], np.ones((1, 1)), h) for h in headings}
+    monkeypatch.setattr(module, "pictures", lambda records: figures)
+    paths = export(read_records(runs()), tmp_path / "out", ("png",))
+    assert len(set(paths)) == len(headings)
 
 
 @pytest.mark.parametrize(

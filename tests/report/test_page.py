@@ -155,3 +155,10 @@ def test_bad_arguments_say_what_is_wrong(tmp_path, options, message):
 def test_a_folder_is_not_a_page(tmp_path):
     with pytest.raises(InputError, match="is a folder"):
         write_page(tmp_path, title="t", table=[], figures={})
+
+
+def test_a_script_that_the_font_lacks_is_no_obstacle(tmp_path):
+    figure = a_figure("音")
+    figure.axes[0].set_title("音")
+    text = write_page(tmp_path / "a.html", figures={"音": figure}).read_text(encoding="utf-8")
+    assert 'alt="音"' in text

@@ -90,8 +90,8 @@ def _ends(records: Sequence[Record], y: str) -> tuple[float | None, float | None
     for record in records:
         nulls = record.scores.get("nulls", {})
         chance, raw = (nulls.get(name, {}).get(y) for name in ("chance", "raw features"))
-        if chance is not None:
-            return chance, raw
+        if chance is not None and np.isfinite(chance):
+            return chance, raw if raw is not None and np.isfinite(raw) else None
     return None, None
 
 
@@ -99,9 +99,10 @@ def _covered(
     curves: Mapping[str, Curve], every: np.ndarray, chance: float | None, ceiling: float | None
 ) -> dict[str, float]:
     """Return each method's hypervolume in the box of all runs."""
-    if chance is None or np.ptp(every[:, 0]) == 0:
-        return {}
-    worst, best = box(every, chance, max(ceiling or 1.0, float(every[:, 1].max())))
+    top = max(1.0 if ceiling is None else ceiling, float(every[:, 1].max()))
+    if chance is None or top <= chance or np.ptp(every[:, 0]) == 0:
+        return {}  # there is no box
+    worst, best = box(every, chance, top)
     return {name: hypervolume(c.mean, worst, best) for name, c in curves.items()}
 
 
@@ -116,7 +117,7 @@ def _curve(axes: Axes, c: Curve, colour: str, marker: str, said: str) -> None:
         )
     for i in (0, len(c.beta) - 1) if len(c.beta) > 1 else ():
         axes.annotate(
-            f"β {c.beta[i]:g}", c.mean[i], xytext=(6, 6), textcoords="offset points", fontsize=8, color=colour
+            f"β {c.beta[i]:g}", c.mean[i], xytext=(6, 6), textcoords="offset points", fontsize=8, color=INK
         )
 
 
@@ -140,12 +141,15 @@ def losses(records: Sequence[Record]) -> Figure | None:
                 if f"{key}/total" in record.history[0]:
                     label = {"train": "training"}.get(key, key) if record is group[0] else None
                     values = [row.get(f"{key}/total", np.nan) for row in record.history]
-                    axes.plot(epochs, values, color=colour, linestyle=line, linewidth=1, label=label)
-        values = np.concatenate([[row["train/total"] for row in r.history] for r in group[:LINES]])
-        low, high = values.min(), np.quantile(values, 0.98)  # the first epochs would flatten all the others
+                    dot = "o" if len(values) == 1 else ""  # a line of one point is not seen
+                    axes.plot(
+                        epochs, values, color=colour, linestyle=line, linewidth=1, marker=dot, label=label
+                    )
+        low, high = _range(group[:LINES])
         if high > low:
             axes.set_ylim(low - 0.05 * (high - low), high + 0.1 * (high - low))
-        axes.set_title(plain(name), fontsize=9, color=INK)
+        part = f" ({LINES} of {len(group)} runs)" if len(group) > LINES else ""
+        axes.set_title(plain(name + part), fontsize=9, color=INK)
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(fontsize=8, frameon=False)
@@ -156,23 +160,33 @@ def losses(records: Sequence[Record]) -> Figure | None:
     return figure
 
 
+def _range(group: Sequence[Record]) -> tuple[float, float]:
+    """Return what a panel of losses spans: the first epochs, which would flatten all others, may leave it."""
+    parts = [
+        np.array([row[key] for row in r.history if key in row])
+        for r in group
+        for key in ("train/total", "validation/total")
+    ]
+    parts = [p[np.isfinite(p)] for p in parts]
+    parts = [p for p in parts if len(p)]
+    if not parts:
+        return 0.0, 0.0
+    low = min(float(p.min()) for p in parts)
+    return low, max(float(max(np.quantile(p, 0.98), p[len(p) // 2 :].max())) for p in parts)
+
+
 MATRICES = {
-    "coherence": ("coherence", "matrix", "Coherence: from the row's modality into the column's", "{:.2f}"),
-    "fid": ("generation", "fid", "Frechet distance: from the row's modality into the column's", "{:.1f}"),
-    "agreement": ("agreement", "matrix", "Divergence between posteriors, nats", "{:.1f}"),
-    "consistency": (
-        "consistency",
-        "matrix",
-        "Consistency: R² from the row's latent to the column's",
-        "{:.2f}",
-    ),
+    "coherence": ("coherence", "matrix", "Coherence: from the row's modality into the column's"),
+    "fid": ("generation", "fid", "Frechet distance: from the row's modality into the column's"),
+    "agreement": ("agreement", "matrix", "Divergence between posteriors, nats"),
+    "consistency": ("consistency", "matrix", "Consistency: R² from the row's latent to the column's"),
 }
 
 
 def matrices(record: Record) -> dict[str, Figure]:
     """Show every matrix between modalities as an annotated heat map, heading -> figure."""
     out = {}
-    for section, key, heading, digits in MATRICES.values():
+    for section, key, heading in MATRICES.values():
         told = record.sections.get(section, {})
         if told.get(key) and len(told["names"]) > 1:
             below = (
@@ -180,7 +194,7 @@ def matrices(record: Record) -> dict[str, Figure]:
                 if key == "matrix" and "oracle" in told
                 else {}
             )
-            out[heading] = heat_map(told["names"], np.array(told[key], dtype=float), heading, digits, below)
+            out[heading] = heat_map(told["names"], np.array(told[key], dtype=float), heading, below)
     return out
 
 
@@ -188,7 +202,6 @@ def heat_map(
     names: Sequence[str],
     matrix: np.ndarray,
     said: str,
-    digits: str = "{:.2f}",
     below: Mapping[str, Any] | None = None,
 ) -> Figure:
     """Show a matrix (M, M) with its numbers in the cells, and rows of numbers set apart below it.
@@ -218,13 +231,15 @@ def heat_map(
         axes.set_facecolor("#dddddd")
         for i, j in np.ndindex(values.shape):
             v = values[i, j]
-            dark = np.isfinite(v) and (v - low) / max(high - low, 1e-9) < 0.55
-            text = digits.format(v) if np.isfinite(v) else "–"
+            # at 0.47 of cividis white and black stand out alike, both by more than 4.5 to 1
+            dark = np.isfinite(v) and (v - low) / max(high - low, 1e-9) < 0.47
+            text = (f"{v:.2f}" if abs(v) < 10 else f"{v:.1f}") if np.isfinite(v) else "–"
             axes.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if dark else "black")
         axes.set_yticks(range(len(labels)), [plain(n) for n in labels], fontsize=9)
         slant = 0 if max(len(str(n)) for n in names) < 7 else 30
         shown = [plain(n) for n in names] if axes is parts[-1] else [""] * count
-        axes.set_xticks(range(count), shown, fontsize=9, rotation=slant)
+        place = {"rotation": slant, "rotation_mode": "anchor", "ha": "right" if slant else "center"}
+        axes.set_xticks(range(count), shown, fontsize=9, **place)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     figure.set_label(f"{said}: {', '.join(map(str, names))}.")

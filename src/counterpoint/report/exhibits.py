@@ -63,9 +63,8 @@ def _grid(lines: dict[str, np.ndarray], one: dict[str, Any], target: str, modali
             plain(said), rotation=0, ha="right", va="center", fontsize=9, color=INK, fontweight=weight
         )
     left = f"; of {modalities} modalities {MOST_MODALITIES} are drawn" if modalities > MOST_MODALITIES else ""
-    columns = (
-        f"; {MOST_COLUMNS} of {event[0]} columns" if draw is _strip and np.prod(event) > MOST_COLUMNS else ""
-    )
+    size = int(np.prod(event))
+    columns = f"; {MOST_COLUMNS} of {size} columns" if draw is _strip and size > MOST_COLUMNS else ""
     figure.set_label(
         f"{target}: {count} real test rows, and {', '.join(k for k in lines if k != 'real')}{columns}{left}."
     )
@@ -79,7 +78,8 @@ def _is_picture(event: tuple[int, ...]) -> bool:
 def _about(draw: object, real: np.ndarray, one: dict[str, Any]) -> dict[str, Any]:
     """Return what all cells of a grid share: the range of values, the columns that are drawn, the letters."""
     if draw is _text:
-        return {"names": one["categories"] or [str(c) for c in range(one["n_categories"])]}
+        names = one["categories"] or [str(c) for c in range(one["n_categories"])]
+        return {"names": names, "event": tuple(one["event"])}
     if draw is _picture:
         seen = real[np.isfinite(real)]
         return {
@@ -91,6 +91,13 @@ def _about(draw: object, real: np.ndarray, one: dict[str, Any]) -> dict[str, Any
     scale, shift = (np.broadcast_to(np.ravel(v).astype(float), size) for v in given.values())
     flat = (np.nan_to_num(real.reshape(len(real), size)) - shift) / scale
     columns = np.sort(np.argsort(-flat.var(0), kind="stable")[:MOST_COLUMNS])
+    if one["scale"] is None and np.abs(flat).max() > 3:  # counts, which the model reads as they are
+        mine = real.reshape(len(real), size)[:, columns]
+        mine = mine[np.isfinite(mine).all(1)].astype(float)
+        if len(mine):
+            spread = mine.std(0)
+            least = max(float(spread.mean()), 1e-9)  # of a column that hardly varies among these few rows
+            return {"scale": np.maximum(spread, least), "shift": mine.mean(0), "columns": columns}
     return {"scale": scale[columns], "shift": shift[columns], "columns": columns}
 
 
@@ -106,19 +113,16 @@ def _strip(axes: Axes, value: np.ndarray, about: dict[str, Any]) -> None:
     """Draw standardised columns as bars around their mean."""
     shown = (value.reshape(-1)[about["columns"]] - about["shift"]) / about["scale"]
     shown = np.clip(np.nan_to_num(shown), -3, 3)
-    axes.fill_between(np.arange(len(shown)), shown, step="mid", color=COLOURS[0], linewidth=0)
+    edges, heights = np.arange(len(shown) + 1) - 0.5, np.append(shown, shown[-1:])
+    axes.fill_between(edges, heights, step="post", color=COLOURS[0], linewidth=0)
     axes.axhline(0, color="#888888", linewidth=0.5)
-    axes.set(ylim=(-3.2, 3.2), xlim=(-0.6, max(len(shown) - 0.4, 0.6)))
+    axes.set(ylim=(-3.2, 3.2), xlim=(-0.6, len(shown) - 0.4))
 
 
 def _text(axes: Axes, value: np.ndarray, about: dict[str, Any]) -> None:
     """Write codes (L,), or the most probable of probabilities (L, V)."""
     names = about["names"]
-    codes = (
-        value.reshape(-1, value.shape[-1]).argmax(-1)
-        if value.shape[-1:] == (len(names),) and value.ndim > 1
-        else value
-    )
+    codes = value if value.shape == about["event"] else value.argmax(-1)
     letters = [str(names[int(c)]) for c in np.asarray(codes).reshape(-1)]
     said = ("" if all(len(letter) == 1 for letter in letters) else " ").join(letters)
     said = plain(said if len(said) <= 24 else said[:23] + "…")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,10 +45,11 @@ def export(
     if folder.exists() and not folder.is_dir():
         raise InputError(f"out {str(folder)!r} is a file; give a folder.")
     made: list[Path] = []
-    for heading, figure in pictures(records).items():
+    drawn = pictures(records)
+    for name, figure in zip(_names(drawn), drawn.values(), strict=True):
         for kind in ("svg", "png"):
             if kind in formats:
-                made.append(atomic.write(folder / f"{slug(heading)}.{kind}", encoded(figure, kind)))
+                made.append(atomic.write(folder / f"{name}.{kind}", encoded(figure, kind)))
     tables = {"scores": main_table(records), **detail_tables(records)}
     writers = {"csv": ("csv", as_csv), "latex": ("tex", as_latex), "markdown": ("md", as_markdown)}
     for heading, rows in tables.items():
@@ -63,7 +64,15 @@ def export(
 def _tidy(records: Sequence[Record]) -> list[Row]:
     """Return a row for each run and measure."""
     return [
-        {"run": r.name, "method": r.label, "beta": r.beta, "seed": r.seed, "measure": key, "value": value}
+        {
+            "run": r.name,
+            "method": r.label,
+            "beta": r.beta,
+            "seed": r.seed,
+            "control": r.control,
+            "measure": key,
+            "value": value,
+        }
         for r in records
         for key, value in r.summary.items()
     ]
@@ -77,6 +86,22 @@ def slug(text: str) -> str:
         'into-b-rna-b'
     """
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "figure"
+
+
+def _names(headings: Iterable[str]) -> list[str]:
+    """Return a file name for each heading; where two would be the same, the later ones are numbered.
+
+    Example:
+        >>> _names(["Into a+b", "Into a b", "Into 音"])
+        ['into-a-b', 'into-a-b-2', 'into']
+    """
+    taken: dict[str, None] = {}
+    for heading in headings:
+        name, count = slug(heading), 2
+        while name in taken:
+            name, count = f"{slug(heading)}-{count}", count + 1
+        taken[name] = None
+    return list(taken)
 
 
 def _columns(rows: Sequence[Row]) -> list[str]:

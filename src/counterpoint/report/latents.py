@@ -36,22 +36,27 @@ def _variance(record: Record) -> Figure | None:
         return None
     names = [name for name in record.names if name in told]
     single = np.clip(np.array([told[n]["latent"] for n in names], dtype=float), 0, None)
-    order = np.argsort(-single.sum(0), kind="stable")
+    order = np.argsort(-np.nansum(single, 0), kind="stable")
     count = len(order)
-    figure = Figure(figsize=(min(3.5 + 0.28 * count, 10), 0.42 * len(names) + 1.5), layout="constrained")
-    heat, bars = figure.subplots(1, 2, width_ratios=[max(count / 4, 2), 2])
-    image = heat.imshow(single[:, order], cmap="cividis", aspect="auto", vmin=0)
+    figure = Figure(
+        figsize=(min(max(3.5 + 0.28 * count, 5.6), 10), 0.42 * len(names) + 1.5), layout="constrained"
+    )
+    heat, bars = figure.subplots(1, 2, width_ratios=[max(count / 4, 3), 2])
+    image = heat.imshow(np.ma.masked_invalid(single[:, order]), cmap="cividis", aspect="auto", vmin=0)
+    heat.set_facecolor("#dddddd")  # where nothing could be said
     heat.set_yticks(range(len(names)), [plain(n) for n in names], fontsize=9)
     step = -(-count // 16)
     heat.set_xticks(range(0, count, step), [str(d + 1) for d in order[::step]], fontsize=8)
     heat.set_xlabel("latent dimension, the largest first", fontsize=9)
     figure.colorbar(image, ax=heat, fraction=0.05).ax.tick_params(labelsize=8)
-    totals = [told[n]["total"] for n in names]
+    measured = [float(told[n]["total"]) for n in names]
+    totals = np.nan_to_num(measured).tolist()
     bars.barh(range(len(names)), totals, color=COLOURS[0])
     bars.set_ylim(len(names) - 0.5, -0.5)
     bars.set_yticks([])
-    for i, total in enumerate(totals):
-        bars.text(max(total, 0) + 0.02, i, f"{total:.2f}", va="center", fontsize=9)
+    for i, total in enumerate(measured):
+        said = f"{total:.2f}" if np.isfinite(total) else "–"
+        bars.text(max(totals[i], 0) + 0.02, i, said, va="center", fontsize=9)
     bars.set_xlim(min(0, *totals), max(1.0, *totals) * 1.25)
     bars.set_xlabel("R², all dimensions", fontsize=9)
     for axes in (heat, bars):
@@ -108,7 +113,8 @@ def _precision_recall(record: Record) -> Figure | None:
     axes.set_ylabel("precision: what is generated is real", fontsize=9, color=INK)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    part = f"{len(shown)} of {len(pairs)} pairs" if len(pairs) > len(shown) else None
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8, title=part, title_fontsize=8)
     left = f"; {len(pairs) - len(shown)} more pairs are not drawn" if len(pairs) > len(shown) else ""
     figure.set_label(f"Precision against recall for {len(shown)} pairs of modalities{left}.")
     return figure
