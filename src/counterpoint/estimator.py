@@ -15,6 +15,7 @@ from counterpoint.errors import InputError, choose, number, whole
 from counterpoint.methods import METHODS, method, takes
 from counterpoint.model import MultimodalVAE
 from counterpoint.schedules import Scheduled
+from counterpoint.training.checkpoint import NAME as CHECKPOINT
 from counterpoint.training.checkpoint import Checkpoint
 from counterpoint.training.options import TrainOptions
 from counterpoint.training.population import Population
@@ -39,7 +40,11 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         constant: `"refuse"` or `"keep"` columns that never vary.
         epochs: At most so many passes.
         batch_size: Rows a step; `"auto"` is the power of two near an eighth of the rows, within 16 and 256.
-        learning_rate: Of Adam.
+        learning_rate: Of Adam; the largest one where it moves.
+        warmup: Epochs over which the learning rate rises from 0.
+        decay: `"none"`, or `"cosine"`, down to 0 at the last of `epochs`.
+        ema: Share of itself that a running mean of the weights keeps at every step, such as 0.99; the mean
+            is then what is validated and kept. None for no mean.
         clip: Largest gradient norm, or None.
         validation: Share of rows held back to choose the best epoch; 0 for none.
         patience: Epochs to wait for a better validation loss, or None.
@@ -82,6 +87,9 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         epochs: int = 200,
         batch_size: int | str = "auto",
         learning_rate: float = 1e-3,
+        warmup: float = 0.0,
+        decay: str = "none",
+        ema: float | None = None,
         clip: float | None = None,
         validation: float = 0.1,
         patience: int | None = 20,
@@ -104,6 +112,9 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.warmup = warmup
+        self.decay = decay
+        self.ema = ema
         self.clip = clip
         self.validation = validation
         self.patience = patience
@@ -183,7 +194,7 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
                 raise InputError("resume or overwrite came without run=DIRECTORY; name the run.")
             return None
         folder = runs.check_folder(run, overwrite)
-        keeper = Checkpoint(folder, self.data_summary_["fingerprint"], seconds)
+        keeper = Checkpoint(folder / CHECKPOINT, [self.data_summary_["fingerprint"]], seconds)
         if resume:
             keeper.restore(trainer)
         else:
@@ -211,15 +222,8 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
             if size != "auto":
                 raise InputError(f"batch_size is {size!r}; give a whole number of at least 1, or 'auto'.")
             size = min(256, max(16, 2 ** int(np.log2(max(rows, 8) / 8))))
-        return TrainOptions(
-            self.epochs,
-            size,
-            self.learning_rate,
-            self.clip,
-            self.validation,
-            self.patience,
-            self.precision,  # type: ignore[arg-type]
-        )
+        same = ("epochs", "learning_rate", "warmup", "decay", "ema", "clip", "validation", "patience", "precision")
+        return TrainOptions(batch_size=size, **{k: getattr(self, k) for k in same})  # type: ignore[arg-type]
 
     def _hidden(self) -> tuple[int, ...]:
         if isinstance(self.hidden, (str, int)) or not hasattr(self.hidden, "__iter__"):

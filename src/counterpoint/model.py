@@ -80,6 +80,11 @@ class Method:
     hyper: Mapping[str, Schedule] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def build(self) -> tuple[Any, ...]:
+        """What models of a stack must have in common: all but the values of the hyperparameters."""
+        return (self.name, self.aggregation, self.prior, self.objective, self.posterior, tuple(self.hyper))
+
     def at(self, step: int) -> dict[str, float]:
         """Return the value of every hyperparameter at an optimiser step."""
         return {k: s.at(step) for k, s in self.hyper.items()}

@@ -23,7 +23,10 @@ class Settings:
         constant: refuse or keep columns that never vary.
         epochs: At most so many passes.
         batch_size: Rows a step, or auto.
-        learning_rate: Of Adam.
+        learning_rate: Of Adam; the largest one where it moves.
+        warmup: Epochs over which the learning rate rises from 0.
+        decay: none, or cosine (down to 0 at the last epoch).
+        ema: Share of itself that a running mean of the weights keeps at every step, such as 0.99.
         clip: Largest gradient norm.
         validation: Share of rows held back to choose the best epoch; 0 for none.
         patience: Epochs to wait for a better validation loss; null to never stop early.
@@ -45,6 +48,9 @@ class Settings:
     epochs: int = 200
     batch_size: int | str = "auto"
     learning_rate: float = 1e-3
+    warmup: float = 0.0
+    decay: str = "none"
+    ema: float | None = None
     clip: float | None = None
     validation: float = 0.1
     patience: int | None = 20

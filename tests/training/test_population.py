@@ -32,7 +32,8 @@ def make(seed=0, name="mmvm", kinds="tables", **options):
 
 def population(models, seeds, kinds="tables", rates=None, **options):
     data = DATA[kinds]
-    return Population(models, data.x, data.mask, TrainOptions(**{**FAST, **options}), seeds, rates)
+    each = [TrainOptions(**{**FAST, **options, "learning_rate": r}) for r in rates or [0.01] * len(models)]
+    return Population(models, data.x, data.mask, each, seeds)
 
 
 def weights(model):
@@ -90,7 +91,7 @@ def test_clipping_bounds_the_gradient_of_each_model():
     models = [make(s) for s in range(2)]
     trainer = population(models, [0, 1], epochs=1, validation=0.0, clip=0.01)
     trainer.run()
-    norms = trainer.G.norm(dim=1)
+    norms = trainer.weights.G.norm(dim=1)
     close(norms, torch.full_like(norms, 0.01), 1e-6)
 
 
@@ -146,7 +147,7 @@ def test_models_of_a_stack_stop_early_each_for_itself():
 
 def validation_loss(trainer, model, seed):
     """The loss of a model's state on its validation rows, as the trainer measures it."""
-    _, held = split(ROWS, trainer.options.validation, seed)
+    _, held = split(ROWS, trainer.options[0].validation, seed)
     data = DATA["tables"]
     rows = Batch({k: v[held] for k, v in data.x.items()}, {k: v[held] for k, v in data.mask.items()})
     end = {k: h.end for k, h in model.method.hyper.items()}
@@ -175,7 +176,7 @@ def test_without_validation_you_hold_the_last_state(count):
     trainer = population(models, list(range(count)), epochs=4, validation=0.0)
     progress = trainer.run()
     for e, p in enumerate(progress):
-        assert torch.equal(weights(models[e]), trainer.P[e].detach())
+        assert torch.equal(weights(models[e]), trainer.weights.P[e].detach())
         assert p.best_epoch == 4
         assert not any(k.startswith("validation") for k in p.history[-1])
 
@@ -191,7 +192,7 @@ def test_models_are_ordinary_again_after_training():
             p.zero_()
     assert torch.equal(before, weights(models[1]))
     assert all(p.requires_grad and p.grad is None and p.is_leaf for m in models for p in m.parameters())
-    assert not trainer.best.requires_grad
+    assert not trainer.weights.best.requires_grad
     copy.deepcopy(models[0])
 
 
@@ -223,7 +224,7 @@ def test_resuming_from_a_state_is_bit_for_bit_the_uninterrupted_run(validation, 
     with pytest.raises(PowerCut):
         trainer(broken).run(cut)
     again = trainer(other)
-    again.restore(*kept["state"])
+    again.restore({0: kept["state"]})
     (found,) = again.run()
     assert torch.equal(weights(other), weights(whole))
     assert history(found) == history(expected)
@@ -232,13 +233,13 @@ def test_resuming_from_a_state_is_bit_for_bit_the_uninterrupted_run(validation, 
 
 
 def test_a_state_of_another_seed_or_model_is_refused():
-    trainer = population([make()], [0], epochs=1)
-    trainer.run()
-    tensors, text = trainer.state()
+    kept = []
+    population([make()], [0], epochs=1).run(lambda running: kept.append(running.state()))
+    tensors, text = kept[0]
     with pytest.raises(InputError, match="another model or seed"):
-        population([make()], [1]).restore(tensors, text)
+        population([make()], [1]).restore({0: (tensors, text)})
     with pytest.raises(InputError, match="another model or seed"):
-        population([make(kinds="counts")], [0], "counts").restore(tensors, text)
+        population([make(kinds="counts")], [0], "counts").restore({0: (tensors, text)})
 
 
 @pytest.mark.parametrize("validation", [0.0, 0.2])
@@ -248,8 +249,8 @@ def test_a_model_that_diverges_in_a_stack_stops_with_its_best_state_and_leaves_t
 
     def poison(trainer):
         if trainer.progress[0].epoch == 3:
-            good["weights"] = trainer.best[1].clone()
-            trainer.P.detach()[1, 0] = math.nan
+            good["weights"] = trainer.weights.best[1].clone()
+            trainer.weights.P.detach()[1, 0] = math.nan
 
     models = [make(s) for s in seeds]
     progress = population(models, seeds, **options).run(poison)
@@ -272,10 +273,9 @@ def test_weights_that_are_not_finite_count_as_diverged():
     progress = population(models, [0, 1], rates=[1e308, 1e-3], epochs=1, batch_size=64, validation=0.0).run()
     if progress[0].error is None:  # Adam's step was large and finite
         assert weights(models[0]).isfinite().all()
-    trainer = population([make(s) for s in range(2)], [0, 1], epochs=1, validation=0.0)
-    adam = trainer.adams[0].step
-    trainer.adams[0].step = lambda: (adam(), trainer.P.detach()[0].fill_(math.inf))
-    trainer.options = TrainOptions(**{**FAST, "epochs": 1, "validation": 0.0, "batch_size": 64})
+    trainer = population([make(s) for s in range(2)], [0, 1], epochs=1, batch_size=64, validation=0.0)
+    step = trainer.weights.step
+    trainer.weights.step = lambda taken: (step(taken), trainer.weights.P.detach()[0].fill_(math.inf))
     progress = trainer.run()
     assert progress[0].error == "after epoch 1 the weights are not finite"
     assert torch.equal(weights(trainer.models[0]), before)
@@ -284,7 +284,7 @@ def test_weights_that_are_not_finite_count_as_diverged():
 
 def test_alone_divergence_is_an_error_that_says_what_to_do():
     def poison(trainer):
-        trainer.P[0, 0] = math.nan
+        trainer.weights.P[0, 0] = math.nan
 
     with pytest.raises(
         TrainingDivergedError, match=r"after epoch 2 .*train/total.*learning_rate \(now 0.01\).*clip=1.0"
@@ -349,8 +349,20 @@ def test_stacks_that_cannot_be_are_refused():
         population([], [])
     with pytest.raises(InputError, match="2 models came with 1 seeds"):
         population([make(), make()], [0])
-    with pytest.raises(InputError, match="1 models came with 1 seeds and 2 learning rates"):
+    with pytest.raises(InputError, match="1 models came with 1 seeds and 2 options"):
         population([make()], [0], rates=[0.1, 0.2])
+    with pytest.raises(InputError, match="differ in their method"):
+        population([make(), make(name="poe")], [0, 1])
+    with pytest.raises(InputError, match="differ in their method"):
+        population([make(), make(rate="mixture")], [0, 1])
+    with pytest.raises(InputError, match="batch size"):
+        data, sizes = DATA["tables"], (16, 8)
+        options = [TrainOptions(precision="float64", batch_size=b) for b in sizes]
+        Population([make(), make(1)], data.x, data.mask, options, [0, 1])
+    heavy = make(1)
+    heavy.modalities[0].weight = 2.0
+    with pytest.raises(InputError, match="weights of their modalities"):
+        population([make(), heavy], [0, 1])
     with pytest.raises(InputError, match="differ in their parameters"):
         population([make(), make(kinds="mixed")], [0, 1])
     with pytest.raises(InputError, match="leaves no validation row"):

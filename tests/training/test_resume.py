@@ -109,7 +109,7 @@ def killed(case: str, run: Path, moment: float) -> int:
         os.kill(pid, signal.SIGKILL)
         if end_of(pid) == -signal.SIGKILL and (run / NAME).exists():
             with safe_open(run / NAME, framework="np") as file:
-                position = json.loads(file.metadata()["checkpoint"])["position"]
+                position = json.loads(file.metadata()["checkpoint"])["models"][0]
             return json.loads(position["progress"])["epoch"]
         moment /= 2
 

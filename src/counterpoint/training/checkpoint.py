@@ -3,8 +3,9 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,87 +17,106 @@ from counterpoint.training.bookkeeping import Progress
 from counterpoint.training.population import Population
 
 NAME = "checkpoint.safetensors"
+_SHARE = 0.05  # of the time, at most, goes into writing
 
 
 class Checkpoint:
-    """Keeps the state of a trainer's only model in a directory.
+    """Keeps the states of the models that a trainer has running.
 
-    The file holds the last and best weights, the optimiser's moments, the position, the history and the seed;
-    row order and noise follow from seed and position, so training continues as if it had never stopped.
+    The file holds the last and best weights, the optimiser's moments, the position, the history and the seed
+    of every model; row order and noise follow from seed and position, so training continues as if it had
+    never stopped.
 
     Args:
-        folder: Where to keep it.
-        fingerprint: Names configuration and data; a checkpoint of another is refused.
-        seconds: At most so often; 0 after every epoch.
+        path: The file.
+        fingerprints: One a model, naming configuration and data; by them a model finds its state again.
+        seconds: Written at most so often; 0 after every epoch.
 
     Example:
-        >>> Checkpoint("runs/a", "1f0c").path.name
+        >>> Checkpoint("runs/a/checkpoint.safetensors", ["1f0c"]).path.name
         'checkpoint.safetensors'
     """
 
-    def __init__(self, folder: str | Path, fingerprint: str, seconds: float = 20.0) -> None:
-        self.path = Path(folder) / NAME
-        self.fingerprint, self.seconds = fingerprint, seconds
-        self._last = time.monotonic()
-        self._held: tuple[dict[str, torch.Tensor], Progress] | None = None
+    def __init__(self, path: str | Path, fingerprints: Sequence[str], seconds: float = 20.0) -> None:
+        self.path = Path(path)
+        self.fingerprints, self.seconds = list(fingerprints), seconds
+        self._last, self._cost = time.monotonic(), 0.0
+        self._held: dict[int, tuple[dict[str, torch.Tensor], Progress]] = {}
 
     def after_epoch(self, population: Population) -> None:
-        """Hold the state, and write it if it is time to."""
-        self._held = population.snapshot()
-        if time.monotonic() - self._last >= self.seconds:
+        """Hold the states, and write them if it is time to."""
+        self._held = {e: population.snapshot(e) for e in population.running}
+        pause = max(self.seconds, self._cost / _SHARE) if self.seconds else 0.0
+        if time.monotonic() - self._last >= pause:
             self._write(population)
 
     def interrupted(self, population: Population, stop: BaseException) -> None:
-        """Write the state after the last finished epoch; say in a note of the exception how to go on."""
-        if self._held is None:
+        """Write the states after the last finished epoch; say in a note of the exception how to go on."""
+        if not self._held:
             return
-        epoch = self._held[1].epoch
         self._write(population)
-        stop.add_note(f"stopped; {self.path.parent} keeps epoch {epoch}: fit again with resume=True to go on")
+        epochs = sorted({progress.epoch for _, progress in self._held.values()})
+        said = f"epoch {epochs[-1]}" if len(self.fingerprints) == 1 else f"{len(self._held)} models"
+        stop.add_note(f"stopped; {self.path.parent} keeps {said}: fit again with resume=True to go on")
 
     def _write(self, population: Population) -> None:
-        assert self._held is not None
-        tensors, progress = self._held
-        about = {
-            "position": population.position(progress),
-            "fingerprint": self.fingerprint,
-            "digest": _digest(tensors),
-        }
+        started = time.monotonic()
+        tensors = {f"{e}/{k}": v for e, (state, _) in self._held.items() for k, v in state.items()}
+        models = [
+            {"place": e, "fingerprint": self.fingerprints[e], **population.position(progress, e)}
+            for e, (_, progress) in self._held.items()
+        ]
+        about = {"models": models, "digest": _digest(tensors)}
         atomic.write(self.path, save(tensors, metadata={"checkpoint": json.dumps(about)}))
         self._last = time.monotonic()
+        self._cost = self._last - started
 
-    def restore(self, population: Population) -> None:
-        """Continue a trainer from the file.
+    def restore(self, population: Population) -> int:
+        """Continue those models whose states the file holds; return how many they are.
 
         Raises:
-            InputError: If there is none, it is damaged, or it belongs to another configuration or other data.
+            InputError: If there is no file, it is damaged, or it holds none of the models.
         """
         if not self.path.exists():
             raise InputError(
                 f"{self.path} does not exist, so there is nothing to resume; fit without resume."
             )
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                header = file.metadata() or {}
-                tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
-            about = json.loads(header["checkpoint"])
-            if about["digest"] != _digest(tensors):
-                raise ValueError("its weights are not those that were written")
-        except (SafetensorError, KeyError, ValueError, OSError) as error:
-            raise InputError(
-                f"{self.path} is truncated or damaged ({error}); delete it and fit again."
-            ) from error
-        if about["fingerprint"] != self.fingerprint:
+        tensors, about = _read(self.path)
+        known = {entry["fingerprint"]: entry for entry in about}
+        states = {}
+        for e, fingerprint in enumerate(self.fingerprints):
+            if entry := known.get(fingerprint):
+                start = f"{entry['place']}/"
+                own = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+                states[e] = own, {"progress": entry["progress"], "seed": entry["seed"]}
+        if not states:
             raise InputError(
                 f"{self.path} belongs to another configuration or other data; resume with the same ones, or "
                 "fit without resume."
             )
-        population.restore(tensors, about["position"])
-        self._held = population.snapshot()
+        population.restore(states)
+        self._held = {e: population.snapshot(e) for e in population.running}
+        return len(states)
 
     def remove(self) -> None:
         """Delete the file, if there is one."""
         self.path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
+    """Return the tensors of a checkpoint and what it says of its models."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
+        about = json.loads(header["checkpoint"])
+        if about["digest"] != _digest(tensors):
+            raise ValueError("its weights are not those that were written")
+        for entry in about["models"]:
+            _ = entry["fingerprint"], entry["place"], entry["progress"], entry["seed"]
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise InputError(f"{path} is truncated or damaged ({error}); delete it and fit again.") from error
+    return tensors, about["models"]
 
 
 def _digest(tensors: Mapping[str, torch.Tensor]) -> str:

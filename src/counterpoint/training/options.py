@@ -1,7 +1,8 @@
 """How to train: the same options mean the same in the in-memory trainer and under Lightning."""
 
+import math
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 
@@ -9,6 +10,7 @@ from counterpoint.errors import InputError, choose, number, whole
 from counterpoint.seeds import generator
 
 PRECISIONS = ("float32", "bfloat16", "float64")
+DECAYS = ("none", "cosine")
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,11 @@ class TrainOptions:
     Args:
         epochs: Passes over the training rows, at most.
         batch_size: Rows per step; the last step of an epoch takes what is left.
-        learning_rate: Of Adam, above 0.
+        learning_rate: Of Adam, above 0; the largest one where it moves.
+        warmup: Epochs over which the learning rate rises from 0 to `learning_rate`, at least 0.
+        decay: `"none"`, or `"cosine"`: down to 0 at the last of `epochs`.
+        ema: Share in [0, 1) of itself that the running mean of the weights keeps at every step; the mean
+            is then what is validated and kept. None for no mean.
         clip: Largest norm of a model's gradient, taken after backward; None for no clipping.
         validation: Share of the rows held back to choose the best epoch, in [0, 0.9]; 0 trains on all rows
             and keeps the last state.
@@ -40,6 +46,9 @@ class TrainOptions:
     epochs: int = 200
     batch_size: int = 256
     learning_rate: float = 1e-3
+    warmup: float = 0.0
+    decay: str = "none"
+    ema: float | None = None
     clip: float | None = None
     validation: float = 0.1
     patience: int | None = 20
@@ -49,12 +58,41 @@ class TrainOptions:
         whole("epochs", self.epochs)
         whole("batch_size", self.batch_size)
         number("learning_rate", self.learning_rate, open_=True)
+        number("warmup", self.warmup)
+        choose("decay", self.decay, DECAYS)
+        if self.ema is not None and number("ema", self.ema, most=1.0) == 1.0:
+            raise InputError("ema is 1, a mean that never moves; give a share below 1, such as 0.99.")
         if self.clip is not None:
             number("clip", self.clip, open_=True)
         number("validation", self.validation, most=0.9)
         if self.patience is not None:
             whole("patience", self.patience)
         choose("precision", self.precision, PRECISIONS)
+
+    def rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of an optimiser step.
+
+        Args:
+            step: Steps taken so far.
+            steps: Steps of an epoch.
+
+        Example:
+            >>> options = TrainOptions(epochs=3, learning_rate=1.0, warmup=1, decay="cosine")
+            >>> [round(options.rate(step, 2), 2) for step in range(6)]
+            [0.5, 1.0, 1.0, 0.85, 0.5, 0.15]
+        """
+        rising, last = self.warmup * steps, self.epochs * steps
+        if step < rising:
+            return self.learning_rate * min(1.0, (step + 1) / rising)
+        if self.decay == "none":
+            return self.learning_rate
+        share = (step - rising) / max(last - rising, 1)
+        return self.learning_rate * (1 + math.cos(math.pi * min(share, 1.0))) / 2
+
+    @property
+    def moves(self) -> bool:
+        """Whether the learning rate differs from step to step."""
+        return self.warmup > 0 or self.decay != "none"
 
     @property
     def dtype(self) -> torch.dtype:
@@ -75,6 +113,22 @@ class TrainOptions:
                 "for; use 'float32'."
             )
         return torch.bfloat16
+
+
+# What may differ from model to model within a stack; the rest decides the shapes of a step.
+OWN = ("epochs", "learning_rate", "warmup", "decay", "ema", "clip", "patience")
+
+
+def shared(options: TrainOptions) -> tuple[object, ...]:
+    """Return what the models of a stack must have in common.
+
+    Example:
+        >>> shared(TrainOptions(epochs=3)) == shared(TrainOptions(epochs=5, learning_rate=0.1))
+        True
+        >>> shared(TrainOptions(batch_size=3)) == shared(TrainOptions())
+        False
+    """
+    return tuple(getattr(options, f.name) for f in fields(options) if f.name not in OWN)
 
 
 def split(rows: int, share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

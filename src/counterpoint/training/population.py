@@ -1,9 +1,8 @@
 """The in-memory trainer: one model, or many of one build in a stack.
 
-Every model is one row of a flat matrix P (E, n); its weights are views of that row, so that one fused Adam
-call updates a whole model. One model (E = 1) runs as the ordinary module; more run under `torch.func.vmap`.
-Every model has its own seed for initial weights, row order and noise, so it sees in a stack what it would see
-alone.
+Every model is one row of a flat matrix P (E, n), see `weights`. One model (E = 1) runs as the ordinary
+module; more run under `torch.func.vmap`. Every model has its own seed for initial weights, row order and
+noise, so it sees in a stack what it would see alone. Models that have stopped leave the stack.
 
 (E counts models here, experts elsewhere.)
 """
@@ -23,7 +22,8 @@ from counterpoint.model import MultimodalVAE
 from counterpoint.objectives import Noise
 from counterpoint.seeds import generator
 from counterpoint.training.bookkeeping import Progress, Sums
-from counterpoint.training.options import TrainOptions, split
+from counterpoint.training.options import TrainOptions, shared, split
+from counterpoint.training.weights import Weights
 
 _CHUNK = 4096  # rows per validation step
 
@@ -35,14 +35,14 @@ class Population:
 
     Args:
         models: Models with the same modules and the same kind of method; hyperparameters may differ.
-        x: name -> (N, *event), on the device to train on.
+        x: name -> (N, *event), on the device to train on; bytes are pictures, read as 255ths.
         mask: name -> bool (N,) or (N, *event).
-        options: How to train, for all models.
+        options: How to train, for all models, or one for each; see `options.OWN` for what may differ.
         seeds: One per model.
-        learning_rates: One per model; those of the options unless given.
 
     Raises:
-        InputError: If there is no model, the counts differ, or the models differ in their parameters.
+        InputError: If there is no model, the counts differ, or the models differ in their parameters, their
+            method or what the options of a stack must share.
 
     Example:
         >>> from torch import nn
@@ -62,146 +62,134 @@ class Population:
         models: Sequence[MultimodalVAE],
         x: Mapping[str, torch.Tensor],
         mask: Mapping[str, torch.Tensor],
-        options: TrainOptions,
+        options: TrainOptions | Sequence[TrainOptions],
         seeds: Sequence[int],
-        learning_rates: Sequence[float] | None = None,
     ) -> None:
-        rates = list(learning_rates or [options.learning_rate] * len(models))
-        if not models or not len(models) == len(seeds) == len(rates):
-            raise InputError(
-                f"{len(models)} models came with {len(seeds)} seeds and {len(rates)} learning rates; give "
-                "one of each per model."
-            )
-        self.models, self.options, self.seeds = list(models), options, list(seeds)
+        each = [options] * len(models) if isinstance(options, TrainOptions) else list(options)
+        _check(models, each, seeds)
+        self.models, self.options, self.seeds = list(models), each, list(seeds)
         self.x, self.mask = dict(x), dict(mask)
         self.device = next(iter(self.x.values())).device
         self.complete = {k for k, v in self.mask.items() if v.all()}  # any rows' mask is that of the first
-        self.splits = [split(self._rows(), options.validation, s) for s in seeds]
+        rows = next(iter(self.x.values())).shape[0]
+        self.splits = [split(rows, each[0].validation, s) for s in seeds]
         self.progress = [Progress() for _ in models]
-        self._lay_flat(rates)
-        self.best = self.P.detach().clone()
-        low = options.network_dtype(self.device)
-        for model in self.models:
-            for modality in model.modalities:
-                modality.network_dtype = low
+        self.running = list(range(len(models)))  # the models of the matrix's rows
+        low = each[0].network_dtype(self.device)
+        for modality in (modality for model in models for modality in model.modalities):
+            modality.network_dtype = low
+        steps = -(-len(self.splits[0][0]) // each[0].batch_size)
+        self.weights = Weights(models, each, steps, self.device)
 
-    def _rows(self) -> int:
-        return next(iter(self.x.values())).shape[0]
+    def run(
+        self,
+        each_epoch: Callable[["Population"], None] | None = None,
+        each_stop: Callable[["Population", int], None] | None = None,
+    ) -> list[Progress]:
+        """Train until every model has stopped.
 
-    def _lay_flat(self, rates: Sequence[float]) -> None:
-        """Put every model's parameters into a row of P, their gradients into G; the weights become views."""
-        shapes = [[(k, p.shape) for k, p in m.named_parameters()] for m in self.models]
-        if any(s != shapes[0] for s in shapes):
-            raise InputError("the models differ in their parameters; a stack needs models of one build.")
-        for model in self.models:
-            model.to(self.device, self.options.dtype)
-        rows = [torch.cat([p.detach().reshape(-1) for p in m.parameters()]) for m in self.models]
-        self.P = torch.stack(rows)
-        self.G = torch.zeros_like(self.P)
-        self._shapes = shapes[0]
-        self._sizes = [shape.numel() for _, shape in self._shapes]
-        if len(self.models) == 1:
-            parts = zip(self.P[0].split(self._sizes), self.G[0].split(self._sizes), strict=True)
-            for parameter, (value, grad) in zip(self.models[0].parameters(), parts, strict=True):
-                parameter.data, parameter.grad = value.view(parameter.shape), grad.view(parameter.shape)
-        else:
-            self.P.requires_grad_().grad = self.G
-        self.adams = []
-        for row, grad, rate in zip(self.P.detach(), self.G, rates, strict=True):
-            flat = torch.nn.Parameter(row)
-            flat.grad = grad
-            self.adams.append(torch.optim.Adam([flat], lr=rate, fused=True))
-
-    def run(self, each_epoch: Callable[["Population"], None] | None = None) -> list[Progress]:
-        """Train until every model has stopped; `each_epoch` is called after every epoch.
+        Args:
+            each_epoch: Called after every epoch.
+            each_stop: Called with a model's place after it has stopped; it holds its best state then.
 
         Raises:
             TrainingDivergedError: If a loss term of the only model is no longer finite. In a stack such a
                 model stops, keeps its best state, and its `error` says why; the others go on.
         """
-        while not all(p.stopped for p in self.progress):
+        self._drop_stopped(each_stop)  # of a checkpoint
+        while self.running:
             started = time.perf_counter()
             sums = self._train_epoch()
-            held = self._validate()
+            with self.weights.kept():
+                held = self._validate()
             self._record(sums, held, time.perf_counter() - started)
             if each_epoch is not None:
                 each_epoch(self)
-        self._hand_back()
+            self._drop_stopped(each_stop)
         return self.progress
 
-    @property
-    def epoch(self) -> int:
-        """Finished epochs of the models that still run (or of the last that stopped)."""
-        return max(p.epoch for p in self.progress)
+    def _drop_stopped(self, each_stop: Callable[["Population", int], None] | None) -> None:
+        """Let the models that have stopped leave the stack, each with its best state."""
+        left = [e for e in self.running if not self.progress[e].stopped]
+        if len(left) == len(self.running):
+            return
+        gone = [e for e in self.running if self.progress[e].stopped]
+        for e in gone:
+            self.weights.hand_back(self.running.index(e))
+        if left:
+            self.weights.select([self.running.index(e) for e in left], self._taken())
+        self.running = left
+        for e in gone if each_stop is not None else ():
+            each_stop(self, e)  # type: ignore[misc]
+
+    def _taken(self) -> list[int]:
+        return [self.progress[e].step for e in self.running]
 
     def _train_epoch(self) -> dict[str, torch.Tensor]:
-        """Take one pass over every model's training rows; return the summed terms, name -> (E,)."""
-        epoch = self.epoch
-        noise = [generator(s, "noise", epoch, device=self.device) for s in self.seeds]
-        order = []
-        for (train, _), s in zip(self.splits, self.seeds, strict=True):
-            shuffle = torch.randperm(len(train), generator=generator(s, "order", epoch))
-            order.append(train[shuffle])
+        """Take one pass over every running model's training rows; return the mean terms, name -> (E,)."""
+        noise, order = [], []
+        for e in self.running:
+            (train, _), seed, epoch = self.splits[e], self.seeds[e], self.progress[e].epoch
+            noise.append(generator(seed, "noise", epoch, device=self.device))
+            order.append(train[torch.randperm(len(train), generator=generator(seed, "order", epoch))])
         rows = torch.stack(order).to(self.device)
         sums = Sums()
-        active = [e for e, p in enumerate(self.progress) if not p.stopped]
-        for index in rows.split(self.options.batch_size, 1):
-            hypers = [m.method.at(p.step) for m, p in zip(self.models, self.progress, strict=True)]
-            total, terms = self._losses(index, noise, hypers)
-            self.G.zero_()
-            total.mean(-1).sum().backward()
-            if self.options.clip is not None:
-                norm = self.G.norm(dim=1, keepdim=True)
-                self.G.mul_((self.options.clip / (norm + 1e-6)).clamp(max=1.0))
-            for e in active:
-                self.adams[e].step()
-                self.progress[e].step += 1
-            sums.add(total, terms)
+        for index in rows.split(self.options[0].batch_size, 1):
+            sums.add(*self._step(index, noise))
         return sums.mean(rows.shape[1])
+
+    def _step(
+        self, index: torch.Tensor, noise: Sequence[torch.Generator]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Take one optimiser step of every running model on its rows `index` (E, B)."""
+        hypers = [self.models[e].method.at(self.progress[e].step) for e in self.running]
+        total, terms = self._losses(index, noise, hypers)
+        self.weights.G.zero_()
+        total.mean(-1).sum().backward()
+        self.weights.step(self._taken())
+        for e in self.running:
+            self.progress[e].step += 1
+        return total, terms
 
     def _losses(
         self, index: torch.Tensor, noise: Sequence[torch.Generator], hypers: Sequence[Mapping[str, float]]
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the total (E, B) and the terms, name -> (E, B), for rows `index` (E, B)."""
-        count = index.shape[1]
-        drawn = [m.noise(count, g, self.options.dtype) for m, g in zip(self.models, noise, strict=True)]
-        if len(self.models) == 1:
-            x = {k: v.index_select(0, index[0]) for k, v in self.x.items()}
-            mask = {
-                k: v[:count] if k in self.complete else v.index_select(0, index[0])
-                for k, v in self.mask.items()
-            }
-            loss = self.models[0].loss(Batch(x, mask), drawn[0], hypers[0])
-            return loss.total[None], {k: v[None] for k, v in loss.terms.items()}
+        count, dtype = index.shape[1], self.options[0].dtype
+        models = [self.models[e] for e in self.running]
+        drawn = [m.noise(count, g, dtype) for m, g in zip(models, noise, strict=True)]
         flat = index.reshape(-1)
-        x = {k: v.index_select(0, flat).view(*index.shape, *v.shape[1:]) for k, v in self.x.items()}
-        mask = {k: v.index_select(0, flat).view(*index.shape, *v.shape[1:]) for k, v in self.mask.items()}
+        x = {k: _read(v.index_select(0, flat), dtype) for k, v in self.x.items()}
+        mask = {
+            k: v[: len(flat)] if k in self.complete and len(flat) <= len(v) else v.index_select(0, flat)
+            for k, v in self.mask.items()
+        }
+        if len(models) == 1:
+            loss = models[0].loss(Batch(x, mask), drawn[0], hypers[0])
+            return loss.total[None], {k: v[None] for k, v in loss.terms.items()}
+        x, mask = ({k: v.view(*index.shape, *v.shape[1:]) for k, v in d.items()} for d in (x, mask))
         normal, uniform = (torch.stack(n) for n in zip(*drawn, strict=True))
-        hyper = {k: self.P.new_tensor([h[k] for h in hypers]) for k in hypers[0]}
-        return vmap(self._one)(self._stacked(), x, mask, normal, uniform, hyper)
-
-    def _stacked(self) -> dict[str, torch.Tensor]:
-        """Return every parameter as a view of P, name -> (E, *shape)."""
-        parts = zip(self._shapes, self.P.split(self._sizes, 1), strict=True)
-        return {k: part.view(-1, *shape) for (k, shape), part in parts}
+        hyper = {k: self.weights.P.new_tensor([h[k] for h in hypers]) for k in hypers[0]}
+        return vmap(self._one)(self.weights.stacked(), x, mask, normal, uniform, hyper)
 
     def _one(
         self, parameters: Any, x: Any, mask: Any, normal: torch.Tensor, uniform: torch.Tensor, hyper: Any
     ) -> tuple[torch.Tensor, Any]:
-        loss = functional_call(self.models[0], parameters, (Batch(x, mask), Noise(normal, uniform), hyper))
+        batch, noise = Batch(x, mask), Noise(normal, uniform)
+        loss = functional_call(self.models[self.running[0]], parameters, (batch, noise, hyper))
         return loss.total, dict(loss.terms)
 
     @torch.no_grad()
     def _validate(self) -> dict[str, torch.Tensor]:
-        """Return the mean terms over every model's validation rows.
+        """Return the mean terms over every running model's validation rows.
 
         At the final hyperparameters, and with the same noise in every epoch.
         """
-        rows = torch.stack([v for _, v in self.splits]).to(self.device)
+        rows = torch.stack([self.splits[e][1] for e in self.running]).to(self.device)
         if not rows.shape[1]:
             return {}
-        noise = [generator(s, "validation", device=self.device) for s in self.seeds]
-        hypers = [m.method.final() for m in self.models]
+        noise = [generator(self.seeds[e], "validation", device=self.device) for e in self.running]
+        hypers = [self.models[e].method.final() for e in self.running]
         sums = Sums()
         for index in rows.split(_CHUNK, 1):
             sums.add(*self._losses(index, noise, hypers))
@@ -211,28 +199,17 @@ class Population:
         """Write the epoch into every running model's history, keep its best state, see whether it stops."""
         values = {f"train/{k}": v.tolist() for k, v in sums.items()}
         values |= {f"validation/{k}": v.tolist() for k, v in held.items()}
-        sound = torch.isfinite(self.P.detach()).all(1).tolist()
-        for e, p in enumerate(self.progress):
-            if p.stopped:
-                continue
-            now = {k: v[e] for k, v in values.items()}
-            if p.close_epoch(now, self.models[e].method.at(p.step), seconds, self.options, sound[e]):
-                self.best[e].copy_(self.P[e].detach())
+        sound = torch.isfinite(self.weights.P.detach()).all(1).tolist()
+        for place, e in enumerate(self.running):
+            p, now = self.progress[e], {k: v[place] for k, v in values.items()}
+            share = seconds / len(self.running)
+            if p.close_epoch(now, self.models[e].method.at(p.step), share, self.options[e], sound[place]):
+                self.weights.keep_best(place)
             if len(self.models) == 1:
-                p.refuse_divergence(self.options.learning_rate)
-
-    def _hand_back(self) -> None:
-        """Leave every model holding its best state, in tensors of its own."""
-        for e, model in enumerate(self.models):
-            at = 0
-            for parameter in model.parameters():
-                size = parameter.numel()
-                parameter.data = self.best[e, at : at + size].view(parameter.shape).clone()
-                parameter.grad = None
-                at += size
+                p.refuse_divergence(self.options[e].learning_rate)
 
     def state(self, e: int = 0) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-        """Return what model e needs for an exact resume: tensors, and text for the file's header.
+        """Return what a running model needs for an exact resume: tensors, and text for the file's header.
 
         Row order and noise are derived from the seed and the epoch, so the position is all there is to them.
         """
@@ -245,32 +222,49 @@ class Population:
 
     def snapshot(self, e: int = 0) -> tuple[dict[str, torch.Tensor], Progress]:
         """Return the tensors of `state` and the position, as they are now: training may go on meanwhile."""
-        moments = next(iter(self.adams[e].state.values()), {})
-        tensors = {
-            "last": self.P[e].detach(),
-            "best": self.best[e],
-            **{f"adam.{k}": v for k, v in moments.items()},
-        }
+        tensors = self.weights.state(self.running.index(e))
         progress = replace(self.progress[e], history=list(self.progress[e].history))
         return {k: v.clone().cpu() for k, v in tensors.items()}, progress
 
-    def restore(self, tensors: Mapping[str, torch.Tensor], text: Mapping[str, str], e: int = 0) -> None:
-        """Continue model e from what `state` returned.
+    def restore(self, states: Mapping[int, tuple[Mapping[str, torch.Tensor], Mapping[str, str]]]) -> None:
+        """Continue models, place -> what `state` returned; before `run`.
 
         Raises:
-            InputError: If the state is of another model or seed.
+            InputError: If a state is of another model or seed.
         """
-        if tensors["last"].shape != self.P[e].shape or text["seed"] != str(self.seeds[e]):
-            raise InputError(
-                "the checkpoint is of another model or seed; resume with the same configuration and data."
-            )
-        with torch.no_grad():
-            self.P[e].copy_(tensors["last"])
-            self.best[e].copy_(tensors["best"])
-        flat = self.adams[e].param_groups[0]["params"][0]
-        moments = {k.removeprefix("adam."): v.clone() for k, v in tensors.items() if k.startswith("adam.")}
-        if moments:
-            self.adams[e].state[flat] = {
-                k: v if k == "step" else v.to(self.device) for k, v in moments.items()
-            }
-        self.progress[e] = Progress(**json.loads(text["progress"]))
+        for e, (_, text) in states.items():
+            if text["seed"] != str(self.seeds[e]):
+                raise InputError(
+                    "the checkpoint is of another model or seed; resume with the same configuration and data."
+                )
+        found = {e: Progress(**json.loads(text["progress"])) for e, (_, text) in states.items()}
+        taken = [found.get(e, p).step for e, p in enumerate(self.progress)]
+        self.weights.restore({e: tensors for e, (tensors, _) in states.items()}, taken)
+        for e, progress in found.items():
+            self.progress[e] = progress
+
+
+def _check(
+    models: Sequence[MultimodalVAE], options: Sequence[TrainOptions], seeds: Sequence[int]
+) -> None:
+    """Refuse what cannot be a stack."""
+    if not models or not len(models) == len(seeds) == len(options):
+        raise InputError(
+            f"{len(models)} models came with {len(seeds)} seeds and {len(options)} options; give one of each "
+            "per model."
+        )
+    if any(shared(o) != shared(options[0]) for o in options):
+        raise InputError(
+            "the models differ in batch size, validation share or precision; a stack needs them alike."
+        )
+    if any(m.method.build != models[0].method.build for m in models):
+        raise InputError(
+            "the models differ in their method; a stack needs one method, whose hyperparameters may differ."
+        )
+    if any([p.weight for p in m.modalities] != [p.weight for p in models[0].modalities] for m in models):
+        raise InputError("the models differ in the weights of their modalities; a stack needs them alike.")
+
+
+def _read(rows: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return rows as the model reads them: bytes of pictures as 255ths."""
+    return rows.to(dtype).div_(255) if rows.dtype == torch.uint8 else rows

@@ -1,0 +1,174 @@
+"""The weights of several models as rows of one matrix, each row with an Adam of its own."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from counterpoint.errors import InputError
+from counterpoint.model import MultimodalVAE
+from counterpoint.training.options import TrainOptions
+
+
+class Weights:
+    """Parameters of E models of one build, one row each, so that whole models are updated, kept and dropped.
+
+    Of one model, the module's parameters are views of its row. Of several, P is what `vmap` differentiates.
+    Models that share a learning rate are updated by one fused call.
+
+    Args:
+        models: Models with the same parameters; they are moved to the device.
+        options: One per model.
+        steps: Optimiser steps of an epoch, which scheduled learning rates count in.
+        device: Where to train.
+
+    Raises:
+        InputError: If the models differ in their parameters.
+    """
+
+    P: torch.Tensor  # (E, n)
+    G: torch.Tensor  # (E, n), their gradients
+    best: torch.Tensor  # (E, n), the best so far
+    mean: torch.Tensor | None  # (E, n), running means, if any model keeps one
+
+    def __init__(
+        self,
+        models: Sequence[MultimodalVAE],
+        options: Sequence[TrainOptions],
+        steps: int,
+        device: torch.device,
+    ) -> None:
+        shapes = [[(k, p.shape) for k, p in m.named_parameters()] for m in models]
+        if any(s != shapes[0] for s in shapes):
+            raise InputError("the models differ in their parameters; a stack needs models of one build.")
+        for model, own in zip(models, options, strict=True):
+            model.to(device, own.dtype)
+        self._models, self._options, self._steps = list(models), list(options), steps
+        self._shapes = shapes[0]
+        self._sizes = [shape.numel() for _, shape in self._shapes]
+        rows = [torch.cat([p.detach().reshape(-1) for p in m.parameters()]) for m in models]
+        values = torch.stack(rows)
+        means = values.clone() if any(o.ema is not None for o in options) else None
+        self._lay(values, values.clone(), means, [{} for _ in models], [0] * len(models))
+
+    def _lay(
+        self,
+        values: torch.Tensor,
+        best: torch.Tensor,
+        mean: torch.Tensor | None,
+        moments: Sequence[Mapping[str, torch.Tensor]],
+        taken: Sequence[int],
+    ) -> None:
+        """Take up weights and moments; models of one learning rate and position form a group of Adam."""
+        self.P, self.G, self.best, self.mean = values, torch.zeros_like(values), best, mean
+        if len(self._models) == 1:
+            parts = zip(values[0].split(self._sizes), self.G[0].split(self._sizes), strict=True)
+            for parameter, (value, grad) in zip(self._models[0].parameters(), parts, strict=True):
+                parameter.data, parameter.grad = value.view(parameter.shape), grad.view(parameter.shape)
+        else:
+            self.P.requires_grad_().grad = self.G
+        self._rows = [torch.nn.Parameter(row) for row in values.detach()]
+        groups: dict[tuple[object, ...], list[torch.nn.Parameter]] = {}
+        for row, grad, own, at in zip(self._rows, self.G, self._options, taken, strict=True):
+            row.grad = grad
+            where = (own.warmup, own.decay, own.epochs, at) if own.moves else ()
+            groups.setdefault((own.learning_rate, *where), []).append(row)
+        self._adam = torch.optim.Adam([{"params": v, "lr": k[0]} for k, v in groups.items()], fused=True)
+        first = {id(row): e for e, row in enumerate(self._rows)}
+        self._leaders = [first[id(rows[0])] for rows in groups.values()]
+        for row, state in zip(self._rows, moments, strict=True):
+            if state:
+                self._adam.state[row] = dict(state)
+        limits = [o.clip if o.clip is not None else float("inf") for o in self._options]
+        self._limits = self.P.new_tensor(limits)[:, None] if min(limits) < float("inf") else None
+        keeps = [o.ema if o.ema is not None else 0.0 for o in self._options]
+        self._keeps = self.P.new_tensor(keeps)[:, None]
+
+    def stacked(self) -> dict[str, torch.Tensor]:
+        """Return every parameter as a view of P, name -> (E, *shape)."""
+        parts = zip(self._shapes, self.P.split(self._sizes, 1), strict=True)
+        return {k: part.view(-1, *shape) for (k, shape), part in parts}
+
+    def step(self, taken: Sequence[int]) -> None:
+        """Take one step along the gradients in G.
+
+        Args:
+            taken: Steps that each model has taken so far.
+        """
+        if self._limits is not None:
+            norm = self.G.norm(dim=1, keepdim=True)
+            self.G.mul_((self._limits / (norm + 1e-6)).clamp(max=1.0))
+        for group, e in zip(self._adam.param_groups, self._leaders, strict=True):
+            if self._options[e].moves:
+                group["lr"] = self._options[e].rate(taken[e], self._steps)
+        self._adam.step()
+        if self.mean is not None:
+            # A mean that starts at the initial weights would remember them: it starts as a plain one.
+            young = self.P.new_tensor([(t + 1) / (t + 10) for t in taken])[:, None]
+            self.mean.lerp_(self.P.detach(), 1 - torch.minimum(self._keeps, young))
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Within, P holds what would be kept now: the means where there are some, else the weights."""
+        if self.mean is None:
+            yield
+            return
+        last = self.P.detach().clone()
+        with torch.no_grad():
+            self.P.copy_(self.mean)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                self.P.copy_(last)
+
+    def keep_best(self, e: int) -> None:
+        """Take row e as its best so far."""
+        self.best[e].copy_((self.P if self.mean is None else self.mean)[e].detach())
+
+    def hand_back(self, e: int) -> None:
+        """Leave model e holding its best state, in tensors of its own."""
+        parts = self.best[e].split(self._sizes)
+        for parameter, value in zip(self._models[e].parameters(), parts, strict=True):
+            parameter.data, parameter.grad = value.view(parameter.shape).clone(), None
+
+    def select(self, places: Sequence[int], taken: Sequence[int]) -> None:
+        """Go on with these rows alone."""
+        chosen = list(places)
+        moments = [self._adam.state.get(self._rows[e], {}) for e in chosen]
+        self._models = [self._models[e] for e in chosen]
+        self._options = [self._options[e] for e in chosen]
+        mean = None if self.mean is None else self.mean[chosen]
+        self._lay(self.P.detach()[chosen], self.best[chosen], mean, moments, [taken[e] for e in chosen])
+
+    def state(self, e: int) -> dict[str, torch.Tensor]:
+        """Return all tensors of row e: weights, best weights, mean and moments; not copied."""
+        moments = self._adam.state.get(self._rows[e], {})
+        mean = {} if self.mean is None else {"mean": self.mean[e]}
+        return {
+            "last": self.P[e].detach(),
+            "best": self.best[e],
+            **mean,
+            **{f"adam.{k}": v for k, v in moments.items()},
+        }
+
+    def restore(self, states: Mapping[int, Mapping[str, torch.Tensor]], taken: Sequence[int]) -> None:
+        """Take up rows from what `state` returned, place -> tensors.
+
+        Raises:
+            InputError: If one is of another model.
+        """
+        moments = [self._adam.state.get(row, {}) for row in self._rows]
+        values = self.P.detach()
+        for e, tensors in states.items():
+            if tensors["last"].shape != values[e].shape or ("mean" in tensors) != (self.mean is not None):
+                raise InputError(
+                    "the checkpoint is of another model or seed; resume with the same configuration and data."
+                )
+            values[e].copy_(tensors["last"])
+            self.best[e].copy_(tensors["best"])
+            if self.mean is not None:
+                self.mean[e].copy_(tensors["mean"])
+            given = {k.removeprefix("adam."): v for k, v in tensors.items() if k.startswith("adam.")}
+            moments[e] = {k: v.clone().to(values.device) for k, v in given.items()}
+        self._lay(values, self.best, self.mean, moments, taken)
