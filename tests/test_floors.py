@@ -22,7 +22,7 @@ FLOORS = {
     5: ("data", "estimates", "evaluation", "inference", "training"),
     6: (
         *("asking", "assembly", "comparison", "configuration", "estimator", "evaluate", "manifest"),
-        *("measures", "protocol", "provenance", "runs"),
+        *("engines", "many", "measures", "protocol", "provenance", "runs", "sweeps", "tuning"),
     ),
     7: ("cli", "commands", "demo", "parsing", "report", "settings"),
 }

@@ -32,6 +32,14 @@ class Posterior:
     targets: Bool[Tensor, "E M B"]
     explains: tuple[slice | list[int], ...]
 
+    def latents(self, z: Float[Tensor, "K E B D"]) -> list[Tensor]:
+        """Return what each modality is decoded from, (K, E', B, D) of the draws z of all experts."""
+        if all(some == slice(None) for some in self.explains):
+            return [z] * len(self.explains)
+        if all(some == slice(m, m + 1) for m, some in enumerate(self.explains)):
+            return list(z.split(1, 1))  # whose gradient is put together once, not once a modality
+        return [z[:, some] for some in self.explains]
+
     @property
     def mixture(self) -> Mixture:
         """The experts as one distribution; a row whose weights are all zero gives each the same."""

@@ -17,6 +17,7 @@ VERBS = {
     "impute": "what is missing, with its spread, to an .npz",
     "evaluate": "every measure of a run, beside chance and controls",
     "compare": "several methods on the same rows, seeds as mean and spread",
+    "sweep": "a grid of fits from a YAML file, in stacks and on several workers",
     "report": "one HTML file of one run or of hundreds",
     "export": "the figures and tables of a report as SVG, PNG, CSV, LaTeX",
 }
@@ -24,6 +25,10 @@ EXTRAS = {
     "plots": ("matplotlib", "pandas", "skimage", "PIL"),
     "omics": ("anndata", "mudata", "zarr", "h5py"),
     "report": ("jinja2",),
+    "data": ("pooch",),
+    "ray": ("ray",),
+    "slurm": ("submitit",),
+    "tune": ("optuna",),
 }
 
 

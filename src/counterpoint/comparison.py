@@ -82,6 +82,7 @@ class Comparison:
             "test_rows": len(self.task.test),
             "methods": {k: [e.to_dict() for e in v] for k, v in self.evaluations.items()},
             "control": [e.to_dict() for e in self.control],
+            "fit_seconds": {k: [e.seconds for e in v] for k, v in self.evaluations.items()},
         }
 
 

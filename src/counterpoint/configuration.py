@@ -48,15 +48,18 @@ def read_config(path: Path) -> dict[str, Any]:
     return given
 
 
-def fingerprint(
-    estimator: "Counterpoint", x: Mapping[str, torch.Tensor], mask: Mapping[str, torch.Tensor]
-) -> str:
-    """Return a hash of configuration and prepared data."""
-    digest = hashlib.sha256(config_text(estimator).encode())
+def data_digest(x: Mapping[str, torch.Tensor], mask: Mapping[str, torch.Tensor]) -> str:
+    """Return a hash of prepared data."""
+    digest = hashlib.sha256()
     for name, tensor in (*x.items(), *mask.items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def fingerprint(estimator: "Counterpoint", data: str) -> str:
+    """Return a hash of configuration and data, the data by their `data_digest`."""
+    return hashlib.sha256(f"{config_text(estimator)}{data}".encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -156,14 +156,7 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         self._options(len(data))  # refuse bad options before anything else
         prepared = self._prepare(data)
         trainer = self._trainer(data, prepared)
-        present = {k: int(v.sum()) for k, v in data.present().items()}
-        self.data_summary_ = {
-            "rows": len(data),
-            "present": present,
-            "validation": self.validation,
-            "seed": self.seed,
-            "fingerprint": configuration.fingerprint(self, trainer.x, trainer.mask),
-        }
+        self._summarise(data, configuration.data_digest(trainer.x, trainer.mask))
         keeper = self._keeper(trainer, run, resume, overwrite, checkpoint_seconds)
         with ProgressLine(self.epochs, self.verbose) as line:
 
@@ -183,6 +176,16 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
             self.save(run)
             keeper.remove()
         return self
+
+    def _summarise(self, data: MultimodalData, digest: str) -> None:
+        """Note what is trained on."""
+        self.data_summary_ = {
+            "rows": len(data),
+            "present": {k: int(v.sum()) for k, v in data.present().items()},
+            "validation": self.validation,
+            "seed": self.seed,
+            "fingerprint": configuration.fingerprint(self, digest),
+        }
 
     def _keeper(
         self, trainer: Population, run: str | Path | None, resume: bool, overwrite: bool, seconds: float
@@ -283,4 +286,4 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         """Return a hash of this configuration and the data as the model would read them."""
         data = read(X)
         batch = prepared_batch(data, self._prepare(data), self._options(len(data)).dtype, self.device)
-        return configuration.fingerprint(self, batch.x, batch.mask)
+        return configuration.fingerprint(self, configuration.data_digest(batch.x, batch.mask))

@@ -57,13 +57,12 @@ class Evaluation:
         return out
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON holds it, all but the exhibits."""
+        """Return as JSON holds it all that model and task decide: neither the exhibits nor times."""
         return {
             "task": dict(self.task),
-            "summary": self.summary,
+            "summary": {k: v for k, v in self.summary.items() if k != "seconds"},
             "interval": {k: list(v) for k, v in self.interval.items()},
             "nulls": self.nulls,
-            "seconds": self.seconds,
             "sections": {name: section.detail for name, section in self.sections.items()},
         }
 

@@ -123,10 +123,10 @@ class ELBO:
         """Put distortions of the decoded experts and rates of all experts together."""
         held = decoded.weight.unsqueeze(1) * decoded.targets  # (E, M, B)
         log_ps, shares = [], []
+        latents = decoded.latents(z)
         for m, (name, modality) in enumerate(zip(model.names, model.modalities, strict=True)):
-            some = decoded.explains[m]
-            log_ps.append(modality.log_prob(z[:, some], batch.x[name], batch.mask[name]))  # (K, E', B)
-            shares.append(held[some, m])
+            log_ps.append(modality.log_prob(latents[m], batch.x[name], batch.mask[name]))  # (K, E', B)
+            shares.append(held[decoded.explains[m], m])
         log_p, share = torch.cat(log_ps, 1), torch.cat(shares)
         log_p = log_p.mean(0) if log_p.shape[0] > 1 else log_p.squeeze(0)  # (all E', B)
         parts = torch.where(share > 0, share * log_p, 0.0).split([s.shape[0] for s in shares])

@@ -275,7 +275,7 @@ def test_weights_that_are_not_finite_count_as_diverged():
         assert weights(models[0]).isfinite().all()
     trainer = population([make(s) for s in range(2)], [0, 1], epochs=1, batch_size=64, validation=0.0)
     step = trainer.weights.step
-    trainer.weights.step = lambda taken: (step(taken), trainer.weights.P.detach()[0].fill_(math.inf))
+    trainer.weights.step = lambda *given: (step(*given), trainer.weights.P.detach()[0].fill_(math.inf))
     progress = trainer.run()
     assert progress[0].error == "after epoch 1 the weights are not finite"
     assert torch.equal(weights(trainer.models[0]), before)

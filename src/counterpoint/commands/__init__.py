@@ -1,6 +1,7 @@
 """The verbs of the command line. Signatures and docstrings are what `counterpoint VERB --help` shows."""
 
 from counterpoint.commands.ask import embed, impute, translate
+from counterpoint.commands.many import sweep
 from counterpoint.commands.score import compare, evaluate, export, report
 from counterpoint.commands.show import demo, inspect, methods
 from counterpoint.commands.train import fit
@@ -16,5 +17,6 @@ __all__ = [
     "inspect",
     "methods",
     "report",
+    "sweep",
     "translate",
 ]

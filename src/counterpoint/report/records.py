@@ -83,10 +83,13 @@ class Record:
         """The modalities."""
         return [one["name"] for one in self.card["preparation"]["modalities"]]
 
-    @property
+    @cached_property
     def summary(self) -> dict[str, float]:
-        """Headline numbers."""
-        return self.scores.get("summary", {})
+        """Headline numbers, the time of training among them."""
+        found = self.scores.get("summary", {})
+        if not found or not (self.path / "metrics.csv").exists():
+            return dict(found)
+        return {**found, "seconds": sum(row.get("seconds", 0.0) for row in self.history)}
 
     @property
     def sections(self) -> dict[str, Any]:

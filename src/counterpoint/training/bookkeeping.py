@@ -9,6 +9,7 @@ from counterpoint.errors import TrainingDivergedError
 from counterpoint.training.options import TrainOptions
 
 Row = dict[str, float]
+_TOGETHER = 32  # batches
 
 
 @dataclass
@@ -98,14 +99,23 @@ class Sums:
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()
         self._sums: torch.Tensor | None = None
+        self._held: list[list[torch.Tensor]] = []  # summed together: one operation for many small steps
 
     def add(self, total: torch.Tensor, terms: Mapping[str, torch.Tensor]) -> None:
         """Add the rows of a batch, (E, B) each."""
         self._names = ("total", *terms)
-        rows = torch.stack([total, *terms.values()]).detach().sum(-1)
-        self._sums = rows if self._sums is None else self._sums + rows
+        self._held.append([total.detach(), *(v.detach() for v in terms.values())])
+        if len(self._held) == _TOGETHER:
+            self._close()
+
+    def _close(self) -> None:
+        parts = [torch.cat(rows, 1).sum(1) for rows in zip(*self._held, strict=True)]
+        rows = torch.stack(parts)
+        self._sums, self._held = rows if self._sums is None else self._sums + rows, []
 
     def mean(self, rows: int) -> dict[str, torch.Tensor]:
         """Return the mean over all rows, name -> (E,)."""
+        if self._held:
+            self._close()
         assert self._sums is not None
         return dict(zip(self._names, self._sums / rows, strict=True))

@@ -71,11 +71,11 @@ class Checkpoint:
         self._last = time.monotonic()
         self._cost = self._last - started
 
-    def restore(self, population: Population) -> int:
-        """Continue those models whose states the file holds; return how many they are.
+    def restore(self, population: Population) -> None:
+        """Continue the models from the file, which must hold each of them.
 
         Raises:
-            InputError: If there is no file, it is damaged, or it holds none of the models.
+            InputError: If there is no file, it is damaged, or belongs to other models.
         """
         if not self.path.exists():
             raise InputError(
@@ -85,22 +85,30 @@ class Checkpoint:
         known = {entry["fingerprint"]: entry for entry in about}
         states = {}
         for e, fingerprint in enumerate(self.fingerprints):
-            if entry := known.get(fingerprint):
-                start = f"{entry['place']}/"
-                own = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
-                states[e] = own, {"progress": entry["progress"], "seed": entry["seed"]}
-        if not states:
-            raise InputError(
-                f"{self.path} belongs to another configuration or other data; resume with the same ones, or "
-                "fit without resume."
-            )
+            if fingerprint not in known:
+                raise InputError(
+                    f"{self.path} belongs to another configuration or other data; resume with the same ones, "
+                    "or fit without resume."
+                )
+            entry = known[fingerprint]
+            start = f"{entry['place']}/"
+            own = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+            states[e] = own, {"progress": entry["progress"], "seed": entry["seed"]}
         population.restore(states)
         self._held = {e: population.snapshot(e) for e in population.running}
-        return len(states)
 
     def remove(self) -> None:
         """Delete the file, if there is one."""
         self.path.unlink(missing_ok=True)
+
+
+def held(path: Path) -> list[str]:
+    """Return the fingerprints of the models that a checkpoint holds, in their order.
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    return [str(entry["fingerprint"]) for entry in _read(path)[1]]
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:

@@ -48,6 +48,12 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
     """Return a `LightningModule` that trains the model, keeps `progress` and ends with the best state."""
     from lightning.pytorch import LightningModule
 
+    if options.ema is not None:
+        raise InputError(
+            f"ema is {options.ema:g}, which the in-memory trainer alone keeps; for streams pass "
+            "lightning.pytorch.callbacks.EMAWeightAveraging in callbacks=[...]."
+        )
+
     class Module(LightningModule):
         def __init__(self) -> None:
             super().__init__()
@@ -58,6 +64,18 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
 
         def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Batch:
             return _moved(batch, model.names, device, options.dtype)
+
+        def on_train_start(self) -> None:
+            self.steps = self.trainer.num_training_batches
+            if options.moves and self.steps == float("inf"):
+                raise InputError(
+                    "warmup and decay count in epochs, and the loader does not say how long one is; give it a "
+                    "length, or a constant learning rate."
+                )
+
+        def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+            for group in optimizer.param_groups if options.moves else ():
+                group["lr"] = options.rate(self.global_step, int(self.steps))
 
         def _noise(self, *use: str | int) -> torch.Generator:
             rank = (self.global_rank,) if self.trainer.world_size > 1 else ()

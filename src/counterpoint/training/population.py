@@ -1,7 +1,7 @@
 """The in-memory trainer: one model, or many of one build in a stack.
 
-Every model is one row of a flat matrix P (E, n), see `weights`. One model (E = 1) runs as the ordinary
-module; more run under `torch.func.vmap`. Every model has its own seed for initial weights, row order and
+Every model is one row of a flat matrix P (E, n), see `weights`. One model alone runs as the ordinary
+module; a stack runs under `torch.func.vmap`. Every model has its own seed for initial weights, row order and
 noise, so it sees in a stack what it would see alone. Models that have stopped leave the stack.
 
 (E counts models here, experts elsewhere.)
@@ -39,6 +39,9 @@ class Population:
         mask: name -> bool (N,) or (N, *event).
         options: How to train, for all models, or one for each; see `options.OWN` for what may differ.
         seeds: One per model.
+        stacked: Whether to run under `vmap`; several models do, one does not unless it is said. Sums are
+            taken in another order there: a model is the same to the last bit in stacks of any size, and the
+            same up to rounding as alone.
 
     Raises:
         InputError: If there is no model, the counts differ, or the models differ in their parameters, their
@@ -64,6 +67,8 @@ class Population:
         mask: Mapping[str, torch.Tensor],
         options: TrainOptions | Sequence[TrainOptions],
         seeds: Sequence[int],
+        *,
+        stacked: bool = False,
     ) -> None:
         each = [options] * len(models) if isinstance(options, TrainOptions) else list(options)
         _check(models, each, seeds)
@@ -79,7 +84,8 @@ class Population:
         for modality in (modality for model in models for modality in model.modalities):
             modality.network_dtype = low
         steps = -(-len(self.splits[0][0]) // each[0].batch_size)
-        self.weights = Weights(models, each, steps, self.device)
+        self.stacked = stacked or len(models) > 1
+        self.weights = Weights(models, each, steps, self.device, self.stacked)
 
     def run(
         self,
@@ -93,9 +99,10 @@ class Population:
             each_stop: Called with a model's place after it has stopped; it holds its best state then.
 
         Raises:
-            TrainingDivergedError: If a loss term of the only model is no longer finite. In a stack such a
-                model stops, keeps its best state, and its `error` says why; the others go on.
+            TrainingDivergedError: If a loss term of a model that trains alone is no longer finite and nobody
+                is told of stops. Else such a model stops, keeps its best state, and its `error` says why.
         """
+        self._told = each_stop is not None
         self._drop_stopped(each_stop)  # of a checkpoint
         while self.running:
             started = time.perf_counter()
@@ -122,31 +129,43 @@ class Population:
         for e in gone if each_stop is not None else ():
             each_stop(self, e)  # type: ignore[misc]
 
+    @property
+    def epoch_of_all(self) -> int:
+        """Epochs that the models still in training have behind them, the most of any."""
+        return max(self.progress[e].epoch for e in self.running)
+
     def _taken(self) -> list[int]:
         return [self.progress[e].step for e in self.running]
 
     def _train_epoch(self) -> dict[str, torch.Tensor]:
         """Take one pass over every running model's training rows; return the mean terms, name -> (E,)."""
+        rows, noise = self._order()
+        sums = Sums()
+        for index in rows.split(self.options[0].batch_size, 1):
+            sums.add(*self.step(index, noise))
+        return sums.mean(rows.shape[1])
+
+    def _order(self) -> tuple[torch.Tensor, list[torch.Generator]]:
+        """Return the order of every running model's training rows in this epoch (E, N), and its noise."""
         noise, order = [], []
         for e in self.running:
             (train, _), seed, epoch = self.splits[e], self.seeds[e], self.progress[e].epoch
             noise.append(generator(seed, "noise", epoch, device=self.device))
             order.append(train[torch.randperm(len(train), generator=generator(seed, "order", epoch))])
-        rows = torch.stack(order).to(self.device)
-        sums = Sums()
-        for index in rows.split(self.options[0].batch_size, 1):
-            sums.add(*self._step(index, noise))
-        return sums.mean(rows.shape[1])
+        return torch.stack(order).to(self.device), noise
 
-    def _step(
+    def first_batch(self) -> tuple[torch.Tensor, list[torch.Generator]]:
+        """Return what `step` takes: rows (E, B), and every running model's noise."""
+        rows, noise = self._order()
+        return rows[:, : self.options[0].batch_size], noise
+
+    def step(
         self, index: torch.Tensor, noise: Sequence[torch.Generator]
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Take one optimiser step of every running model on its rows `index` (E, B)."""
         hypers = [self.models[e].method.at(self.progress[e].step) for e in self.running]
         total, terms = self._losses(index, noise, hypers)
-        self.weights.G.zero_()
-        total.mean(-1).sum().backward()
-        self.weights.step(self._taken())
+        self.weights.step(total.mean(-1).sum(), self._taken())
         for e in self.running:
             self.progress[e].step += 1
         return total, terms
@@ -164,13 +183,13 @@ class Population:
             k: v[: len(flat)] if k in self.complete and len(flat) <= len(v) else v.index_select(0, flat)
             for k, v in self.mask.items()
         }
-        if len(models) == 1:
+        if not self.stacked:
             loss = models[0].loss(Batch(x, mask), drawn[0], hypers[0])
             return loss.total[None], {k: v[None] for k, v in loss.terms.items()}
         x, mask = ({k: v.view(*index.shape, *v.shape[1:]) for k, v in d.items()} for d in (x, mask))
         normal, uniform = (torch.stack(n) for n in zip(*drawn, strict=True))
         hyper = {k: self.weights.P.new_tensor([h[k] for h in hypers]) for k in hypers[0]}
-        return vmap(self._one)(self.weights.stacked(), x, mask, normal, uniform, hyper)
+        return vmap(self._one)(self.weights.stacked, x, mask, normal, uniform, hyper)
 
     def _one(
         self, parameters: Any, x: Any, mask: Any, normal: torch.Tensor, uniform: torch.Tensor, hyper: Any
@@ -199,13 +218,13 @@ class Population:
         """Write the epoch into every running model's history, keep its best state, see whether it stops."""
         values = {f"train/{k}": v.tolist() for k, v in sums.items()}
         values |= {f"validation/{k}": v.tolist() for k, v in held.items()}
-        sound = torch.isfinite(self.weights.P.detach()).all(1).tolist()
+        sound = self.weights.P.sum(1).isfinite().tolist()  # one pass; a sum of finite weights is finite
         for place, e in enumerate(self.running):
             p, now = self.progress[e], {k: v[place] for k, v in values.items()}
             share = seconds / len(self.running)
             if p.close_epoch(now, self.models[e].method.at(p.step), share, self.options[e], sound[place]):
                 self.weights.keep_best(place)
-            if len(self.models) == 1:
+            if len(self.models) == 1 and not self._told:
                 p.refuse_divergence(self.options[e].learning_rate)
 
     def state(self, e: int = 0) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

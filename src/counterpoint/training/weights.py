@@ -13,14 +13,15 @@ from counterpoint.training.options import TrainOptions
 class Weights:
     """Parameters of E models of one build, one row each, so that whole models are updated, kept and dropped.
 
-    Of one model, the module's parameters are views of its row. Of several, P is what `vmap` differentiates.
-    Models that share a learning rate are updated by one fused call.
+    If not stacked, the module's parameters are views of its row. Else `stacked` are what `vmap`
+    differentiates: views of P too. Models that share a learning rate are updated by one fused call.
 
     Args:
         models: Models with the same parameters; they are moved to the device.
         options: One per model.
         steps: Optimiser steps of an epoch, which scheduled learning rates count in.
         device: Where to train.
+        stacked: Whether the models run under `vmap`; if not, there is one.
 
     Raises:
         InputError: If the models differ in their parameters.
@@ -37,6 +38,7 @@ class Weights:
         options: Sequence[TrainOptions],
         steps: int,
         device: torch.device,
+        stacked: bool,
     ) -> None:
         shapes = [[(k, p.shape) for k, p in m.named_parameters()] for m in models]
         if any(s != shapes[0] for s in shapes):
@@ -44,6 +46,7 @@ class Weights:
         for model, own in zip(models, options, strict=True):
             model.to(device, own.dtype)
         self._models, self._options, self._steps = list(models), list(options), steps
+        self._together = stacked
         self._shapes = shapes[0]
         self._sizes = [shape.numel() for _, shape in self._shapes]
         rows = [torch.cat([p.detach().reshape(-1) for p in m.parameters()]) for m in models]
@@ -61,13 +64,16 @@ class Weights:
     ) -> None:
         """Take up weights and moments; models of one learning rate and position form a group of Adam."""
         self.P, self.G, self.best, self.mean = values, torch.zeros_like(values), best, mean
-        if len(self._models) == 1:
-            parts = zip(values[0].split(self._sizes), self.G[0].split(self._sizes), strict=True)
-            for parameter, (value, grad) in zip(self._models[0].parameters(), parts, strict=True):
-                parameter.data, parameter.grad = value.view(parameter.shape), grad.view(parameter.shape)
-        else:
-            self.P.requires_grad_().grad = self.G
-        self._rows = [torch.nn.Parameter(row) for row in values.detach()]
+        self.stacked = self._views(values) if self._together else {}
+        self._leaves: list[torch.Tensor] = list(self.stacked.values())
+        self._grads = list(self._views(self.G).values())
+        for leaf in self._leaves:
+            leaf.requires_grad_()
+        if not self._leaves:
+            self._leaves, self._grads = list(self._models[0].parameters()), [g[0] for g in self._grads]
+            for parameter, value in zip(self._leaves, self._views(values).values(), strict=True):
+                parameter.data = value[0]
+        self._rows = [torch.nn.Parameter(row) for row in values]
         groups: dict[tuple[object, ...], list[torch.nn.Parameter]] = {}
         for row, grad, own, at in zip(self._rows, self.G, self._options, taken, strict=True):
             row.grad = grad
@@ -84,17 +90,22 @@ class Weights:
         keeps = [o.ema if o.ema is not None else 0.0 for o in self._options]
         self._keeps = self.P.new_tensor(keeps)[:, None]
 
-    def stacked(self) -> dict[str, torch.Tensor]:
-        """Return every parameter as a view of P, name -> (E, *shape)."""
-        parts = zip(self._shapes, self.P.split(self._sizes, 1), strict=True)
+    def _views(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return every parameter as a view of rows (E, n), name -> (E, *shape)."""
+        parts = zip(self._shapes, rows.split(self._sizes, 1), strict=True)
         return {k: part.view(-1, *shape) for (k, shape), part in parts}
 
-    def step(self, taken: Sequence[int]) -> None:
-        """Take one step along the gradients in G.
+    def step(self, loss: torch.Tensor, taken: Sequence[int]) -> None:
+        """Take one step down a loss, the sum of the models' own.
 
         Args:
+            loss: ().
             taken: Steps that each model has taken so far.
         """
+        # One pass over what autograd hands over, instead of clearing rows and adding to them.
+        found = torch.autograd.grad(loss, self._leaves, allow_unused=True)
+        for row, grad in zip(self._grads, found, strict=True):
+            row.zero_() if grad is None else row.copy_(grad)
         if self._limits is not None:
             norm = self.G.norm(dim=1, keepdim=True)
             self.G.mul_((self._limits / (norm + 1e-6)).clamp(max=1.0))
@@ -105,7 +116,7 @@ class Weights:
         if self.mean is not None:
             # A mean that starts at the initial weights would remember them: it starts as a plain one.
             young = self.P.new_tensor([(t + 1) / (t + 10) for t in taken])[:, None]
-            self.mean.lerp_(self.P.detach(), 1 - torch.minimum(self._keeps, young))
+            self.mean.lerp_(self.P, 1 - torch.minimum(self._keeps, young))
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -113,7 +124,7 @@ class Weights:
         if self.mean is None:
             yield
             return
-        last = self.P.detach().clone()
+        last = self.P.clone()
         with torch.no_grad():
             self.P.copy_(self.mean)
         try:
@@ -124,7 +135,7 @@ class Weights:
 
     def keep_best(self, e: int) -> None:
         """Take row e as its best so far."""
-        self.best[e].copy_((self.P if self.mean is None else self.mean)[e].detach())
+        self.best[e].copy_((self.P if self.mean is None else self.mean)[e])
 
     def hand_back(self, e: int) -> None:
         """Leave model e holding its best state, in tensors of its own."""
@@ -139,14 +150,14 @@ class Weights:
         self._models = [self._models[e] for e in chosen]
         self._options = [self._options[e] for e in chosen]
         mean = None if self.mean is None else self.mean[chosen]
-        self._lay(self.P.detach()[chosen], self.best[chosen], mean, moments, [taken[e] for e in chosen])
+        self._lay(self.P[chosen], self.best[chosen], mean, moments, [taken[e] for e in chosen])
 
     def state(self, e: int) -> dict[str, torch.Tensor]:
         """Return all tensors of row e: weights, best weights, mean and moments; not copied."""
         moments = self._adam.state.get(self._rows[e], {})
         mean = {} if self.mean is None else {"mean": self.mean[e]}
         return {
-            "last": self.P[e].detach(),
+            "last": self.P[e],
             "best": self.best[e],
             **mean,
             **{f"adam.{k}": v for k, v in moments.items()},
@@ -159,7 +170,7 @@ class Weights:
             InputError: If one is of another model.
         """
         moments = [self._adam.state.get(row, {}) for row in self._rows]
-        values = self.P.detach()
+        values = self.P
         for e, tensors in states.items():
             if tensors["last"].shape != values[e].shape or ("mean" in tensors) != (self.mean is not None):
                 raise InputError(

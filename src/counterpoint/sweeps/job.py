@@ -1,0 +1,180 @@
+"""One job of a sweep: fit some of its runs, evaluate each, keep everything in the run directories."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from counterpoint import atomic, runs
+from counterpoint.comparison import CONTROL
+from counterpoint.data import MultimodalData
+from counterpoint.estimator import Counterpoint
+from counterpoint.evaluate import evaluate
+from counterpoint.many import Rows, finished, fit_many
+from counterpoint.manifest import as_json
+from counterpoint.protocol import Task, task
+from counterpoint.sweeps.grid import Grid, Point
+from counterpoint.sweeps.plan import complete, trained_rows
+from counterpoint.training.population import Population
+
+JOBS = ".jobs"
+_EVERY = 1.0  # seconds between two notes of progress
+
+_ready: dict[str, tuple[MultimodalData, Task]] = {}  # of this process: its last data and task
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the runs of a job have in common."""
+
+    grid: Grid
+    out: Path
+    on: Task
+    shown: list[str]
+    stack: int
+    seconds: float
+    note: "_Note"
+
+    def score(self, estimator: Counterpoint, point: Point) -> None:
+        """Evaluate a fitted estimator and keep its scores in its run."""
+        show, measures = point.name in self.shown, self.grid.once["measures"]
+        result = evaluate(estimator, self.on, measures=measures, seed=estimator.seed, show=show)
+        once, found = self.grid.once, result.to_dict()
+        if point.control:
+            found["control"] = CONTROL
+        if once["test_data"] is None:  # so that `evaluate` can cut off the same test rows
+            found["split"] = {"test": once["test"], "label": self.on.label, "seed": once["split_seed"]}
+        runs.add_scores(self.out / point.name, found, result.exhibits or None)
+
+    def fit(self, points: list[Point], rows: Rows) -> dict[str, str]:
+        """Fit and score; return name -> why, of those that diverged."""
+        estimators = [p.estimator() for p in points]
+        failed: dict[str, str] = {}
+
+        def done(i: int, error: str | None) -> None:
+            if error is None:
+                self.score(estimators[i], points[i])
+            else:
+                failed[points[i].name] = error
+            self.note.done += 1
+            self.note.write(force=True)
+
+        fit_many(
+            estimators,
+            rows,
+            [self.out / p.name for p in points],
+            stack=self.stack,
+            keep=self.out / JOBS,
+            checkpoint_seconds=self.seconds,
+            each_epoch=self.note.epoch,
+            each_done=done,
+        )
+        return failed
+
+
+def write_job(folder: Path, grid: Grid, names: tuple[str, ...], stack: int, seconds: float) -> Path:
+    """Write a job's file and return its path."""
+    given = {"out": str(folder), "names": list(names), "stack": stack, "checkpoint_seconds": seconds}
+    wanted = set(names)
+    chosen = Grid(grid.once, tuple(p for p in grid.points if p.name in wanted), grid.varied)
+    path = folder / JOBS / f"{names[0]}.json"
+    shown = sorted(wanted & shown_runs(grid))
+    return atomic.write(path, as_json({**given, "grid": chosen.to_dict(), "shown": shown}))
+
+
+def run_job(path: str) -> dict[str, Any]:
+    """Run a job; runs that are finished are left alone, a half-done stack is taken up.
+
+    Args:
+        path: Its file.
+
+    Returns:
+        `failed`: name of a run -> why it diverged.
+    """
+    given = json.loads(Path(path).read_text())
+    grid, out = Grid.from_dict(given["grid"]), Path(given["out"])
+    train, on = prepare(grid, out)
+    note = _Note(Path(path).with_suffix(".progress"), len(grid.points))
+    work = _Work(grid, out, on, given["shown"], given["stack"], given["checkpoint_seconds"], note)
+    failed: dict[str, str] = {}
+    by_rows: dict[int, tuple[Rows, list[Point]]] = {}
+    known: dict[int | None, Rows] = {}
+    for point in grid.points:
+        rows = trained_rows(point, train, known)
+        by_rows.setdefault(id(rows), (rows, []))[1].append(point)
+    for rows, points in by_rows.values():
+        for point in points:
+            folder = out / point.name
+            if finished(folder, point.estimator(), rows):
+                if not complete(folder, point, rows):  # fitted, and killed before it was evaluated
+                    work.score(runs.load(folder), point)
+                note.done += 1
+        failed |= work.fit(points, rows)
+    note.write(force=True)
+    return {"failed": failed}
+
+
+def prepare(grid: Grid, out: Path) -> tuple[MultimodalData, Task]:
+    """Return training rows and the task, made once in a process; oracles are kept in the sweep's folder."""
+    paths = [Path(p) for p in (grid.once["data"], grid.once["test_data"]) if p is not None]
+    stamps = [(p.stat().st_mtime_ns, p.stat().st_size) if p.exists() else None for p in paths]
+    key = json.dumps([grid.once, stamps, str(out)], sort_keys=True)
+    if key not in _ready:
+        _ready.clear()
+        train, held, label = grid.rows()
+        on = task(
+            train,
+            held,
+            label,
+            seed=grid.once["split_seed"],
+            probe_size=grid.once["probe_size"],
+            cache=out / "oracles",
+        )
+        _ready[key] = train, on
+    return _ready[key]
+
+
+def shown_runs(grid: Grid) -> set[str]:
+    """Return the runs that keep exhibits for a report: of each method those of beta nearest 1, by seed."""
+    found: set[str] = set()
+    by_method: dict[str, list[Point]] = {}
+    for point in grid.points:
+        if not point.control:
+            by_method.setdefault(point.params["method"], []).append(point)
+    for points in by_method.values():
+        order = sorted(points, key=lambda p: (_from_one(p.params.get("beta", 1.0)), p.params.get("seed", 0)))
+        found |= {p.name for p in order[: grid.once["show"]]}
+    return found
+
+
+def _from_one(beta: Any) -> float:
+    return abs(float(beta) - 1) if isinstance(beta, (int, float)) else float("inf")
+
+
+class _Note:
+    """Tells whoever waits how far a job is, in a small file."""
+
+    def __init__(self, path: Path, total: int) -> None:
+        self.path, self.total, self.done = path, total, 0
+        self._epoch, self._running, self._last = 0, 0, 0.0
+
+    def epoch(self, population: Population) -> None:
+        self._epoch = population.epoch_of_all
+        self._running = len(population.running)
+        self.write()
+
+    def write(self, force: bool = False) -> None:
+        if not force and time.monotonic() - self._last < _EVERY:
+            return
+        self._last = time.monotonic()
+        said = {"done": self.done, "of": self.total, "epoch": self._epoch, "training": self._running}
+        atomic.write(self.path, as_json(said))
+
+
+def progress(path: Path) -> dict[str, int]:
+    """Return the last note of a job; zeros before its first."""
+    try:
+        return json.loads(path.with_suffix(".progress").read_text())
+    except (OSError, ValueError):
+        return {"done": 0, "of": 0, "epoch": 0, "training": 0}
