@@ -74,8 +74,15 @@ def finished(run: Path, estimator: Counterpoint, rows: Rows) -> bool:
     return card["training"].get("fingerprint") == rows.fingerprint(estimator)
 
 
-def measure_stack(estimator: Counterpoint, rows: Rows, most: int) -> Measured:
-    """Measure how many models like this one train best together: see `training.executor`."""
+def measure_stack(estimator: Counterpoint, rows: Rows, most: int, *, only: int | None = None) -> Measured:
+    """Measure how many models like this one train best together: see `training.executor`.
+
+    Args:
+        estimator: One of them.
+        rows: What they are trained on.
+        most: How many there are.
+        only: Measure this size alone.
+    """
     prepared, batch, _ = rows.prepared(estimator)
     options = estimator._options(len(rows.data))
 
@@ -83,7 +90,7 @@ def measure_stack(estimator: Counterpoint, rows: Rows, most: int) -> Measured:
         models = [estimator._model(prepared) for _ in range(size)]
         return Population(models, batch.x, batch.mask, options, range(size))
 
-    return measure(build, most)
+    return measure(build, most, only=only)
 
 
 def fit_many(

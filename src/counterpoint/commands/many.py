@@ -71,11 +71,9 @@ def _show_plan(plan: Any) -> None:
     cells = [["method", "runs", "there", "stack", "ms a step", "min at most"]]
     for g in plan.groups:
         ms = f"{g.tried[max(k for k in g.tried if k <= g.stack)]:.2f}" if g.tried else "-"
-        todo = len(g.points)
-        cells.append(
-            [g.method, str(todo + g.there), str(g.there), str(g.stack) if todo else "-", ms,
-             f"{g.seconds * todo / 60:.1f}"]  # fmt: skip
-        )
+        size = str(g.stack) if g.todo else "-"
+        minutes = f"{g.seconds * g.todo / 60:.1f}"
+        cells.append([g.method, str(g.todo + g.there), str(g.there), size, ms, minutes])
     show_table(cells)
     print(
         f"{plan.todo} runs to do, {plan.there} there · {len(plan.jobs)} jobs on {plan.workers} workers · "

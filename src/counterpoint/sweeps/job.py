@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,6 @@ class _Work:
     out: Path
     on: Task
     shown: list[str]
-    stack: int
     seconds: float
     note: "_Note"
 
@@ -48,7 +48,7 @@ class _Work:
         runs.add_scores(self.out / point.name, found, result.exhibits or None)
 
     def fit(self, points: list[Point], rows: Rows) -> dict[str, str]:
-        """Fit and score; return name -> why, of those that diverged."""
+        """Fit a stack and score its runs; return name -> why, of those that diverged."""
         estimators = [p.estimator() for p in points]
         failed: dict[str, str] = {}
 
@@ -64,7 +64,7 @@ class _Work:
             estimators,
             rows,
             [self.out / p.name for p in points],
-            stack=self.stack,
+            stack=len(points),
             keep=self.out / JOBS,
             checkpoint_seconds=self.seconds,
             each_epoch=self.note.epoch,
@@ -73,14 +73,18 @@ class _Work:
         return failed
 
 
-def write_job(folder: Path, grid: Grid, names: tuple[str, ...], stack: int, seconds: float) -> Path:
+def write_job(folder: Path, grid: Grid, stacks: Sequence[Sequence[str]], seconds: float) -> Path:
     """Write a job's file and return its path."""
-    given = {"out": str(folder), "names": list(names), "stack": stack, "checkpoint_seconds": seconds}
-    wanted = set(names)
+    wanted = {name for stack in stacks for name in stack}
     chosen = Grid(grid.once, tuple(p for p in grid.points if p.name in wanted), grid.varied)
-    path = folder / JOBS / f"{names[0]}.json"
-    shown = sorted(wanted & shown_runs(grid))
-    return atomic.write(path, as_json({**given, "grid": chosen.to_dict(), "shown": shown}))
+    given = {
+        "out": str(folder),
+        "stacks": [list(stack) for stack in stacks],
+        "checkpoint_seconds": seconds,
+        "shown": sorted(wanted & shown_runs(grid)),
+        "grid": chosen.to_dict(),
+    }
+    return atomic.write(folder / JOBS / f"{stacks[0][0]}.json", as_json(given))
 
 
 def run_job(path: str) -> dict[str, Any]:
@@ -96,21 +100,19 @@ def run_job(path: str) -> dict[str, Any]:
     grid, out = Grid.from_dict(given["grid"]), Path(given["out"])
     train, on = prepare(grid, out)
     note = _Note(Path(path).with_suffix(".progress"), len(grid.points))
-    work = _Work(grid, out, on, given["shown"], given["stack"], given["checkpoint_seconds"], note)
+    work = _Work(grid, out, on, given["shown"], given["checkpoint_seconds"], note)
     failed: dict[str, str] = {}
-    by_rows: dict[int, tuple[Rows, list[Point]]] = {}
-    known: dict[int | None, Rows] = {}
-    for point in grid.points:
-        rows = trained_rows(point, train, known)
-        by_rows.setdefault(id(rows), (rows, []))[1].append(point)
-    for rows, points in by_rows.values():
-        for point in points:
+    points, known = {p.name: p for p in grid.points}, {}
+    for stack in given["stacks"]:
+        members = [points[name] for name in stack]
+        rows = trained_rows(members[0], train, known)
+        for point in members:
             folder = out / point.name
             if finished(folder, point.estimator(), rows):
                 if not complete(folder, point, rows):  # fitted, and killed before it was evaluated
                     work.score(runs.load(folder), point)
                 note.done += 1
-        failed |= work.fit(points, rows)
+        failed |= work.fit(members, rows)
     note.write(force=True)
     return {"failed": failed}
 

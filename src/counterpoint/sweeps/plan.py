@@ -8,12 +8,15 @@ from counterpoint import runs
 from counterpoint.comparison import shuffle_pairs
 from counterpoint.data import MultimodalData
 from counterpoint.errors import InputError
-from counterpoint.many import Rows, build_key, finished, measure_stack
+from counterpoint.many import Rows, build_key, finished, measure_stack, stacks_of
 from counterpoint.manifest import SCORES
 from counterpoint.sweeps.grid import Grid, Point
 from counterpoint.training.executor import Measured
 
 _JOBS_A_WORKER = 4  # so that workers end at about the same time
+
+
+Stack = tuple[str, ...]  # names of runs that train together
 
 
 @dataclass(frozen=True)
@@ -22,20 +25,24 @@ class Group:
 
     Args:
         method: Their method.
-        points: Those still to be run.
-        there: How many are finished already.
-        stack: Models that train together.
+        todo: Runs that are not there yet.
+        there: Runs that are finished.
+        stack: Models that train together, at most.
+        stacks: Those stacks that hold a run that is not there yet.
         seconds: Of training per model, at most (every epoch, no early stop).
         bytes: Memory of a stack while it trains.
+        first: Its first run, by which it is known again.
         tried: Size of a stack -> milliseconds per model and step, as measured.
     """
 
     method: str
-    points: tuple[Point, ...]
+    todo: int
     there: int
     stack: int
+    stacks: tuple[Stack, ...]
     seconds: float
     bytes: int
+    first: str
     tried: dict[int, float]
 
 
@@ -45,18 +52,18 @@ class Plan:
 
     Args:
         groups: See `Group`.
-        jobs: Names of runs that one worker takes together, the longest job first, with the stack's size.
+        jobs: Stacks that one worker takes, one after another; the longest job first.
         workers: Processes.
     """
 
     groups: tuple[Group, ...]
-    jobs: tuple[tuple[tuple[str, ...], int], ...]
+    jobs: tuple[tuple[Stack, ...], ...]
     workers: int
 
     @property
     def todo(self) -> int:
         """Runs that are not there yet."""
-        return sum(len(g.points) for g in self.groups)
+        return sum(g.todo for g in self.groups)
 
     @property
     def there(self) -> int:
@@ -66,12 +73,17 @@ class Plan:
     @property
     def seconds(self) -> float:
         """Training time of the whole, at most, without evaluations."""
-        return sum(g.seconds * len(g.points) for g in self.groups) / min(self.workers, max(len(self.jobs), 1))
+        return sum(g.seconds * g.todo for g in self.groups) / min(self.workers, max(len(self.jobs), 1))
 
     @property
     def bytes(self) -> int:
         """Memory of all workers' stacks, at most, without data."""
-        return self.workers * max((g.bytes for g in self.groups if g.points), default=0)
+        return self.workers * max((g.bytes for g in self.groups if g.todo), default=0)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """First run of a group -> its stacks' size, to be used again by whoever continues."""
+        return {g.first: g.stack for g in self.groups}
 
 
 def trained_rows(point: Point, train: MultimodalData, known: dict[int | None, Rows]) -> Rows:
@@ -96,7 +108,7 @@ def make_plan(
     *,
     workers: int,
     stack: int | str = "auto",
-    measured: Mapping[str, Measured] | None = None,
+    before: Mapping[str, int] | None = None,
 ) -> Plan:
     """Look at what is there, try every build once, and measure how models train best.
 
@@ -106,7 +118,7 @@ def make_plan(
         out: Where the run directories lie.
         workers: Processes.
         stack: Models in a stack, or `"auto"`.
-        measured: Build key -> what was measured before.
+        before: `Plan.sizes` of an earlier plan, so that its stacks are formed again.
 
     Raises:
         InputError: If a point cannot be built, or a directory is in the way; before any work.
@@ -114,57 +126,58 @@ def make_plan(
     builds: dict[str, list[Point]] = {}
     for point in grid.points:
         try:
-            builds.setdefault(build_key(point.estimator(), len(train)), []).append(point)
+            key = build_key(point.estimator(), len(train))
         except (InputError, TypeError) as error:
             raise InputError(f"{point.name}: {error}") from error
+        builds.setdefault(f"{point.estimator().seed if point.control else ''}/{key}", []).append(point)
         runs.check_folder(out / point.name, overwrite=True)
     known: dict[int | None, Rows] = {}
     groups = []
-    for key, points in builds.items():
-        first = points[0].estimator()
-        rows = trained_rows(points[0], train, known)
+    for points in builds.values():
+        rows, first = trained_rows(points[0], train, known), points[0].estimator()
         try:
             first._model(rows.prepared(first)[0])
         except InputError as error:
             raise InputError(f"{points[0].name}: {error}") from error
-        todo = tuple(p for p in points if not complete(out / p.name, p, trained_rows(p, train, known)))
-        groups.append(_group(points, todo, rows, workers, stack, (measured or {}).get(key)))
+        size = stack if isinstance(stack, int) else (before or {}).get(points[0].name)
+        groups.append(_group(points, rows, out, size))
     return Plan(tuple(groups), _jobs(groups, workers), workers)
 
 
-def _group(
-    points: list[Point],
-    todo: tuple[Point, ...],
-    rows: Rows,
-    workers: int,
-    stack: int | str,
-    known: Measured | None,
-) -> Group:
-    method = str(points[0].params["method"])
-    there = len(points) - len(todo)
-    if not todo:
-        return Group(method, todo, there, 1, 0.0, 0, {})
-    most = -(-len(todo) // workers) if stack == "auto" else int(stack)
-    found = known or measure_stack(todo[0].estimator(), rows, most)
-    size = min(found.size, most) if stack == "auto" else min(int(stack), len(todo))
-    options = [p.estimator()._options(len(rows.data)) for p in todo]
-    steps = -(-round(len(rows.data) * (1 - options[0].validation)) // options[0].batch_size)
-    epochs = sum(o.epochs for o in options) / len(options)
-    tried = {k: 1e3 * v for k, v in found.tried.items()}
-    return Group(method, todo, there, size, found.seconds * steps * epochs, size * found.bytes, tried)
+def _group(points: list[Point], rows: Rows, out: Path, size: int | None) -> Group:
+    """Form the stacks of one build; those that are finished to the last run are left out."""
+    estimators = [p.estimator() for p in points]
+    there = {p.name for p in points if complete(out / p.name, p, rows)}
+    tried, need, seconds = {}, 0, 0.0
+    if len(there) < len(points):
+        found = measure_stack(estimators[0], rows, size or len(points), only=size)
+        size, need = found.size, found.bytes
+        tried = {k: 1e3 * v for k, v in found.tried.items()}
+        options = [e._options(len(rows.data)) for e in estimators]
+        steps = -(-round(len(rows.data) * (1 - options[0].validation)) // options[0].batch_size)
+        seconds = found.seconds * steps * sum(o.epochs for o in options) / len(options)
+    stacks = [tuple(s) for s in stacks_of([p.name for p in points], size or 1) if not there.issuperset(s)]
+    return Group(
+        str(points[0].params["method"]),
+        len(points) - len(there),
+        len(there),
+        size or 1,
+        tuple(stacks),
+        seconds,
+        (size or 1) * need,
+        points[0].name,
+        tried,
+    )
 
 
-def _jobs(groups: list[Group], workers: int) -> tuple[tuple[tuple[str, ...], int], ...]:
-    """Cut the groups into jobs of whole stacks; controls are by themselves, since their rows are."""
-    total = sum(g.seconds * len(g.points) for g in groups)
+def _jobs(groups: list[Group], workers: int) -> tuple[tuple[Stack, ...], ...]:
+    """Put stacks together into jobs, a few for every worker."""
+    total = sum(g.seconds * len(s) for g in groups for s in g.stacks)
     share = total / (_JOBS_A_WORKER * workers)
-    jobs: list[tuple[float, tuple[str, ...], int]] = []
+    jobs: list[tuple[float, tuple[Stack, ...]]] = []
     for group in groups:
-        stacks = max(1, int(share / max(group.seconds * group.stack, 1e-9)))
-        for control in (False, True):
-            names = [p.name for p in group.points if p.control == control]
-            size = stacks * group.stack
-            for at in range(0, len(names), size):
-                part = tuple(names[at : at + size])
-                jobs.append((len(part) * group.seconds, part, group.stack))
-    return tuple((names, stack) for _, names, stack in sorted(jobs, key=lambda job: -job[0]))
+        each = max(1, int(share / max(group.seconds * group.stack, 1e-9)))
+        for at in range(0, len(group.stacks), each):
+            part = group.stacks[at : at + each]
+            jobs.append((group.seconds * sum(map(len, part)), part))
+    return tuple(part for _, part in sorted(jobs, key=lambda job: -job[0]))

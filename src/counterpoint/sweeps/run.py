@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoint import atomic
-try:
-    from counterpoint.engines import Outcome, run_jobs
-except ImportError: Outcome=run_jobs=None
+from counterpoint.engines import Outcome, run_jobs
 from counterpoint.errors import InputError, number, whole
 from counterpoint.manifest import as_json
 from counterpoint.sweeps.grid import Grid
@@ -58,7 +56,8 @@ def plan_sweep(grid: Grid, out: str | Path, *, workers: int = 1, stack: int | st
         InputError: If the data cannot be read, or a run cannot be built.
     """
     _check(workers, stack)
-    return make_plan(grid, grid.rows()[0], Path(out).absolute(), workers=workers, stack=stack)
+    folder = Path(out).absolute()
+    return make_plan(grid, grid.rows()[0], folder, workers=workers, stack=stack, before=_sizes(folder))
 
 
 def sweep(
@@ -77,7 +76,7 @@ def sweep(
     """Fit and evaluate every point of a grid; each becomes an ordinary run directory.
 
     Runs that are there, of the same configuration and rows, are not run again; what was half done is taken up
-    where it stopped. Neither stacks nor workers nor the engine change a result.
+    where it stopped. Neither workers nor the engine change a result; stacks of another size change rounding.
 
     Args:
         grid: From `read_grid`.
@@ -100,11 +99,12 @@ def sweep(
     folder = Path(out).absolute()
     with _alone(folder):
         train, _ = prepare(grid, folder)
-        plan = make_plan(grid, train, folder, workers=workers, stack=stack)
+        plan = make_plan(grid, train, folder, workers=workers, stack=stack, before=_sizes(folder))
         if planned is not None:
             planned(plan)
-        atomic.write(folder / RECORD, as_json({"grid": grid.to_dict(), "runs": len(grid.points)}))
-        paths = [write_job(folder, grid, names, size, checkpoint_seconds) for names, size in plan.jobs]
+        record = {"grid": grid.to_dict(), "stacks": {**_sizes(folder), **plan.sizes}}
+        atomic.write(folder / RECORD, as_json(record))
+        paths = [write_job(folder, grid, stacks, checkpoint_seconds) for stacks in plan.jobs]
         for path in paths:
             path.with_suffix(".progress").unlink(missing_ok=True)
 
@@ -133,6 +133,17 @@ def sweep(
         return Swept(folder, plan, failed)
 
 
+def _sizes(folder: Path) -> dict[str, int]:
+    """Return how large the stacks were that an earlier sweep formed here."""
+    try:
+        found = json.loads((folder / RECORD).read_text())["stacks"]
+        return {str(k): whole("stack", v) for k, v in found.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / RECORD} is damaged ({error!r}); delete it and sweep again.") from error
+
+
 def _failed(outcomes: list[Outcome]) -> dict[str, str]:
     """Return name -> why, of runs that have no result."""
     found: dict[str, str] = {}
@@ -140,7 +151,8 @@ def _failed(outcomes: list[Outcome]) -> dict[str, str]:
         if outcome.error is None:
             found |= (outcome.result or {}).get("failed", {})
         else:
-            for name in json.loads(Path(outcome.job).read_text())["names"]:
+            stacks = json.loads(Path(outcome.job).read_text())["stacks"]
+            for name in (name for stack in stacks for name in stack):
                 if not (Path(outcome.job).parent.parent / name / "manifest.json").exists():
                     found[name] = outcome.error
     return found

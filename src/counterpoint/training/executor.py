@@ -37,21 +37,28 @@ class Measured:
 
 
 def measure(
-    build: Callable[[int], Population], most: int, *, memory: float | None = None, steps: int = 3
+    build: Callable[[int], Population],
+    most: int,
+    *,
+    only: int | None = None,
+    memory: float | None = None,
+    steps: int = 3,
 ) -> Measured:
     """Grow a stack while the time per model and step falls by more than 5 %, within memory.
 
     Args:
         build: From a number of models to a population of that many, which is thrown away.
         most: Models that there are.
+        only: A size that is settled, and measured for its time alone.
         memory: Bytes that a stack may take; a quarter of what is free unless given.
         steps: Steps that are timed at each size, after one that is not; the fastest counts.
     """
     allowed = _free() / 4 if memory is None else memory
     need = _bytes(build(1))
     tried: dict[int, float] = {}
-    best = 1
-    for size in [s for s in SIZES if s <= most and (s == 1 or s * need <= allowed)]:
+    best = only or 1
+    sizes = [s for s in SIZES if s <= most and (s == 1 or s * need <= allowed)]
+    for size in [only] if only else sizes:
         tried[size] = _seconds(build(size), steps) / size
         if tried[size] < (1 - _GAIN) * tried[best]:
             best = size
