@@ -91,6 +91,15 @@ def test_paths_are_meant_from_the_files_folder(tmp_path):
     assert read_grid(tmp_path / "g.yaml", data="/x/c.npz").once["data"] == "/x/c.npz"
 
 
+def test_paths_may_name_variables(tmp_path, monkeypatch):
+    (tmp_path / "g.yaml").write_text("data: $SOME_FOLDER/a.npz\n")
+    monkeypatch.delenv("SOME_FOLDER", raising=False)
+    with pytest.raises(InputError, match="variable that is not set"):
+        read_grid(tmp_path / "g.yaml")
+    monkeypatch.setenv("SOME_FOLDER", "/x")
+    assert read_grid(tmp_path / "g.yaml").once["data"] == "/x/a.npz"
+
+
 def test_a_grid_reads_its_rows_once_split(tmp_path):
     x = np.random.default_rng(0).normal(size=(30, 4))
     np.savez(tmp_path / "d.npz", a=x, b=x + 1, kind=np.arange(30) % 3)

@@ -117,7 +117,7 @@ def _curve(axes: Axes, c: Curve, colour: str, marker: str, said: str) -> None:
         )
     for i in (0, len(c.beta) - 1) if len(c.beta) > 1 else ():
         axes.annotate(
-            f"β {c.beta[i]:g}", c.mean[i], xytext=(6, 6), textcoords="offset points", fontsize=8, color=INK
+            f"β {c.beta[i]:.2g}", c.mean[i], xytext=(6, 6), textcoords="offset points", fontsize=8, color=INK
         )
 
 

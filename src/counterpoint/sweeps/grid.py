@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoint.data import MultimodalData, read
+from counterpoint.data.named import check_named, named, place
 from counterpoint.errors import InputError, choose, nearest, whole
 from counterpoint.estimator import Counterpoint
 from counterpoint.measures.listed import MEASURES, PAPER
@@ -74,6 +75,9 @@ class Grid:
             InputError: If they cannot be read, or have no such label.
         """
         once = self.once
+        if isinstance(once["data"], Mapping):
+            train, held = named(once["data"])
+            return train, held, label_of(train, once["label"])
         how = {"modalities": once["modalities"], "labels": once["labels"]}
         data = read(once["data"], **how)
         key = label_of(data, once["label"])
@@ -109,9 +113,7 @@ def read_grid(path: str | Path, **override: Any) -> Grid:
     path = Path(path)
     given = {**read_yaml(path), **{k: v for k, v in override.items() if v is not None}}
     for name in ("data", "test_data"):
-        if isinstance(given.get(name), str):
-            base = Path() if override.get(name) is not None else path.parent
-            given[name] = str((base / Path(given[name]).expanduser()).resolve())
+        given[name] = place(given.get(name), Path() if override.get(name) is not None else path.parent)
     return grid(given, str(path))
 
 
@@ -147,7 +149,9 @@ def grid(given: Mapping[str, Any], where: str = "the grid") -> Grid:
 
 
 def _check_once(once: Mapping[str, Any], where: str) -> None:
-    if not isinstance(once["data"], str):
+    if isinstance(once["data"], Mapping):
+        check_named(once["data"])
+    elif not isinstance(once["data"], str):
         raise InputError(f"{where} names no data; give a line 'data: FILE.npz', or --data PATH.")
     measures = once["measures"]
     for name in [] if measures == "all" else [measures] if isinstance(measures, str) else measures:

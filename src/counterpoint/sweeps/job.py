@@ -43,7 +43,7 @@ class _Work:
         once, found = self.grid.once, result.to_dict()
         if point.control:
             found["control"] = CONTROL
-        if once["test_data"] is None:  # so that `evaluate` can cut off the same test rows
+        if once["test_data"] is None and isinstance(once["data"], str):  # so that `evaluate` can cut off the same test rows
             found["split"] = {"test": once["test"], "label": self.on.label, "seed": once["split_seed"]}
         runs.add_scores(self.out / point.name, found, result.exhibits or None)
 
@@ -99,18 +99,19 @@ def run_job(path: str) -> dict[str, Any]:
     given = json.loads(Path(path).read_text())
     grid, out = Grid.from_dict(given["grid"]), Path(given["out"])
     train, on = prepare(grid, out)
-    note = _Note(Path(path).with_suffix(".progress"), len(grid.points))
+    note = _Note(Path(path).with_suffix(".progress"))
     work = _Work(grid, out, on, given["shown"], given["checkpoint_seconds"], note)
     failed: dict[str, str] = {}
     points, known = {p.name: p for p in grid.points}, {}
+    note.total = sum(not complete(out / p.name, p, trained_rows(p, train, known)) for p in grid.points)
     for stack in given["stacks"]:
         members = [points[name] for name in stack]
         rows = trained_rows(members[0], train, known)
         for point in members:
             folder = out / point.name
-            if finished(folder, point.estimator(), rows):
-                if not complete(folder, point, rows):  # fitted, and killed before it was evaluated
-                    work.score(runs.load(folder), point)
+            fitted = finished(folder, point.estimator(), rows)
+            if fitted and not complete(folder, point, rows):  # killed before it was evaluated
+                work.score(runs.load(folder), point)
                 note.done += 1
         failed |= work.fit(members, rows)
     note.write(force=True)
@@ -119,7 +120,7 @@ def run_job(path: str) -> dict[str, Any]:
 
 def prepare(grid: Grid, out: Path) -> tuple[MultimodalData, Task]:
     """Return training rows and the task, made once in a process; oracles are kept in the sweep's folder."""
-    paths = [Path(p) for p in (grid.once["data"], grid.once["test_data"]) if p is not None]
+    paths = [Path(p) for p in (grid.once["data"], grid.once["test_data"]) if isinstance(p, str)]
     stamps = [(p.stat().st_mtime_ns, p.stat().st_size) if p.exists() else None for p in paths]
     key = json.dumps([grid.once, stamps, str(out)], sort_keys=True)
     if key not in _ready:
@@ -157,8 +158,8 @@ def _from_one(beta: Any) -> float:
 class _Note:
     """Tells whoever waits how far a job is, in a small file."""
 
-    def __init__(self, path: Path, total: int) -> None:
-        self.path, self.total, self.done = path, total, 0
+    def __init__(self, path: Path) -> None:
+        self.path, self.total, self.done = path, 0, 0
         self._epoch, self._running, self._last = 0, 0, 0.0
 
     def epoch(self, population: Population) -> None:

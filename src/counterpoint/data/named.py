@@ -1,0 +1,95 @@
+"""Benchmark sets by name: training and test rows, made from files that a user has."""
+
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from counterpoint.data.arrays import read
+from counterpoint.data.multimodal import MultimodalData
+from counterpoint.data.polymnist import polymnist
+from counterpoint.data.polymnist_files import read_polymnist_folders
+from counterpoint.errors import InputError, choose
+
+Split = tuple[MultimodalData, MultimodalData]
+
+
+def _polymnist(folder: str, **options: Any) -> Split:
+    """(Translated) PolyMNIST, built from MNIST and photographs; see `polymnist`."""
+    sets = polymnist(folder, **options)
+    return read(sets.train, labels={"digit": sets.train_labels}), read(sets.test, labels={"digit": sets.test_labels})
+
+
+def _polymnist_folders(folder: str, *, modalities: int = 3) -> Split:
+    """PolyMNIST as its authors publish it: folders of PNG files; see `read_polymnist_folders`."""
+    sets = read_polymnist_folders(folder, modalities=modalities)
+    return read(sets.train, labels={"digit": sets.train_labels}), read(sets.test, labels={"digit": sets.test_labels})
+
+
+NAMED: dict[str, Callable[..., Split]] = {
+    "polymnist": _polymnist,
+    "polymnist_folders": _polymnist_folders,
+}
+_OPTIONS: dict[str, Callable[..., Any]] = {
+    "polymnist": polymnist,
+    "polymnist_folders": read_polymnist_folders,
+}
+
+
+def named(given: Mapping[str, Any]) -> Split:
+    """Return the training and test rows of a benchmark set.
+
+    Args:
+        given: `name`, one of `NAMED`; `folder`, where its files lie; and further options of its function.
+
+    Raises:
+        InputError: If there is no such set or option, or its files cannot be used.
+
+    Example:
+        >>> named({"name": "polymnst", "folder": "."})
+        Traceback (most recent call last):
+        counterpoint.errors.InputError: data: name is 'polymnst'; allowed are polymnist, polymnist_folders. \
+Did you mean 'polymnist'?
+    """
+    options = check_named(given)
+    return NAMED[str(given["name"])](**options)
+
+
+def check_named(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a benchmark set, checked by name; nothing is read.
+
+    Raises:
+        InputError: If there is no such set or option, or no folder.
+    """
+    name = choose("data: name", given.get("name"), NAMED)
+    allowed = [k for k in inspect.signature(_OPTIONS[name]).parameters if k != "base"]
+    options = {k: v for k, v in given.items() if k != "name"}
+    for key in options:
+        choose(f"data: option of {name}", key, ["folder", *allowed])
+    if not isinstance(options.get("folder"), str):
+        raise InputError(f"data names {name!r} without a folder; give where its files lie: folder: PATH.")
+    return options
+
+
+def place(given: Any, base: Path) -> Any:
+    """Return data as a grid names them, paths absolute, `~` and the environment's variables put in.
+
+    Args:
+        given: A path, or a mapping with paths at `folder` and `cache`.
+        base: What relative paths are meant from.
+
+    Raises:
+        InputError: If a path names a variable that is not set.
+    """
+    if isinstance(given, Mapping):
+        paths = {k: place(v, base) for k, v in given.items() if k in ("folder", "cache")}
+        return {**given, **paths}
+    if not isinstance(given, str):
+        return given
+    found = os.path.expandvars(given)
+    if "$" in found:
+        raise InputError(
+            f"data is {given!r}, which names a variable that is not set; set it, or write the path."
+        )
+    return str((base / Path(found).expanduser()).resolve())
