@@ -261,7 +261,7 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
 
     def _trainer(self, data: MultimodalData, prepared: Preparation) -> Population:
         options = self._options(len(data))
-        batch = prepared_batch(data, prepared, options.dtype, self.device)
+        batch = prepared_batch(data, prepared, options.dtype, self.device, keep_bytes=True)
         return Population([self._model(prepared)], batch.x, batch.mask, options, [self.seed])
 
     def _fitted(self, trainer: Population, e: int, prepared: Preparation) -> None:
@@ -285,5 +285,6 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
     def fingerprint(self, X: Any) -> str:
         """Return a hash of this configuration and the data as the model would read them."""
         data = read(X)
-        batch = prepared_batch(data, self._prepare(data), self._options(len(data)).dtype, self.device)
+        dtype = self._options(len(data)).dtype
+        batch = prepared_batch(data, self._prepare(data), dtype, self.device, keep_bytes=True)
         return configuration.fingerprint(self, configuration.data_digest(batch.x, batch.mask))

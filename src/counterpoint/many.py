@@ -56,7 +56,7 @@ class Rows:
         key = repr(how)
         if key not in self._known:
             fitted = estimator._prepare(self.data)
-            batch = prepared_batch(self.data, fitted, dtype, estimator.device)
+            batch = prepared_batch(self.data, fitted, dtype, estimator.device, keep_bytes=True)
             self._known[key] = fitted, batch, configuration.data_digest(batch.x, batch.mask)
         return self._known[key]
 

@@ -1,0 +1,51 @@
+"""Every recipe is a grid that can be built: names, options and networks, on rows of its data's shape."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import counterpoint as cp
+from counterpoint.data.named import NAMED
+from counterpoint.sweeps.grid import read_grid
+
+FOLDER = Path(__file__).parent.parent
+RECIPES = sorted([*FOLDER.glob("recipes/*/*.yaml"), *FOLDER.glob("examples/*.yaml")])
+
+
+def test_there_are_recipes():
+    assert {p.name for p in RECIPES} >= {"polymnist-paper.yaml", "polymnist-official.yaml", "mfeat_sweep.yaml"}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_every_point_of_a_recipe_can_be_built(path, monkeypatch):
+    monkeypatch.setenv("COUNTERPOINT_DATA", "/somewhere")
+    grid = read_grid(path)
+    pictures = isinstance(grid.once["data"], dict)
+    assert not pictures or grid.once["data"]["name"] in NAMED
+    shape = (28, 28, 3) if pictures else (5,)
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 256, (400, *shape), dtype=np.uint8) if pictures else rng.normal(size=(400, *shape))
+    rows = cp.read({"m0": values, "m1": values[::-1].copy()})
+    built = {}
+    for point in grid.points:
+        estimator = cp.Counterpoint(**{**point.params, "device": "cpu"})
+        options = estimator._options(len(rows))
+        assert options.epochs * options.batch_size > 0
+        method = point.params["method"]
+        if method not in built:
+            built[method] = estimator._model(estimator._prepare(rows))
+    assert len(grid.points) >= 6
+
+
+def test_published_sizes(monkeypatch):
+    """Twelve betas of five seeds and six methods; 20,621,187 parameters a modality (systems of the papers)."""
+    monkeypatch.setenv("COUNTERPOINT_DATA", "/somewhere")
+    grid = read_grid(FOLDER / "recipes" / "mmvm" / "polymnist-paper.yaml")
+    assert len(grid.points) == 12 * 5 * 6
+    assert sorted({p.params["beta"] for p in grid.points}) == [2.0**k for k in range(-8, 4)]
+    rows = cp.read({"m0": np.random.default_rng(0).integers(0, 256, (40, 28, 28, 3), dtype=np.uint8)})
+    estimator = cp.Counterpoint(**{**grid.points[0].params, "device": "cpu"})
+    model = estimator._model(estimator._prepare(rows))
+    assert sum(p.numel() for p in model.parameters()) == 20_621_187
+    assert len(read_grid(FOLDER / "recipes" / "mmvm" / "polymnist-official.yaml").points) == 11 * 5 * 6
