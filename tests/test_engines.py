@@ -67,7 +67,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("group", [True, False], ids=["the whole group, as a terminal does", "the parent alone"])
+@pytest.mark.parametrize(
+    "group", [True, False], ids=["the whole group, as a terminal does", "the parent alone"]
+)
 def test_ctrl_c_lets_workers_write_and_leaves_none(tmp_path, jobs, group):
     script = tmp_path / "s.py"
     script.write_text(INTERRUPTED.format(tests=str(Path(__file__).parent), jobs=jobs))

@@ -8,7 +8,7 @@ import counterpoint as cp
 from counterpoint import many, runs
 from counterpoint.errors import InputError
 from counterpoint.estimator import Counterpoint
-from counterpoint.many import Rows, build_key, fit_many, finished
+from counterpoint.many import Rows, build_key, finished, fit_many
 from test_estimator import SMALL
 
 SETTINGS = {**SMALL, "epochs": 6, "patience": None}
@@ -132,7 +132,9 @@ def test_killed_after_a_model_had_stopped_the_others_see_the_same_stack(data, tm
         kill(population)
 
     with pytest.raises(Killed):
-        fit_many(made(chosen), Rows(data), broken, stack=4, keep=keep, checkpoint_seconds=0.0, each_epoch=copy)
+        fit_many(
+            made(chosen), Rows(data), broken, stack=4, keep=keep, checkpoint_seconds=0.0, each_epoch=copy
+        )
     assert (broken[2] / "manifest.json").exists()  # the one of three epochs
     for path, content in copies:
         path.write_bytes(content)
@@ -145,7 +147,7 @@ def test_killed_after_a_model_had_stopped_the_others_see_the_same_stack(data, tm
 
 
 def test_one_that_diverges_leaves_no_run_and_the_others_alone(data, alone, tmp_path):
-    estimators = made(GRID[:1] + [{**GRID[0], "seed": 9, "learning_rate": 1e30}] + GRID[2:3])
+    estimators = made([GRID[0], {**GRID[0], "seed": 9, "learning_rate": 1e30}, GRID[2]])
     folders = [tmp_path / str(i) for i in range(3)]
     told = {}
     errors = fit_many(estimators, Rows(data), folders, stack=8, each_done=lambda i, e: told.update({i: e}))
@@ -164,7 +166,12 @@ def test_groups_are_of_one_build():
     assert keys[0] == keys[2] == keys[3] == keys[5]
     assert keys[1] == keys[4] != keys[0]
     different = [{"latent_dim": 3}, {"hidden": (7,)}, {"batch_size": 8}, {"options": {"rate": "mixture"}}]
-    different += [{"validation": 0.2}, {"weights": {"a": 2.0}}, {"precision": "float64"}, {"likelihood": "normal"}]
+    different += [
+        {"validation": 0.2},
+        {"weights": {"a": 2.0}},
+        {"precision": "float64"},
+        {"likelihood": "normal"},
+    ]
     others = [build_key(Counterpoint(**{**SETTINGS, **GRID[0], **d}), 60) for d in different]
     assert len({keys[0], *others}) == len(different) + 1
 

@@ -14,7 +14,11 @@ RECIPES = sorted([*FOLDER.glob("recipes/*/*.yaml"), *FOLDER.glob("examples/*.yam
 
 
 def test_there_are_recipes():
-    assert {p.name for p in RECIPES} >= {"polymnist-paper.yaml", "polymnist-official.yaml", "mfeat_sweep.yaml"}
+    assert {p.name for p in RECIPES} >= {
+        "polymnist-paper.yaml",
+        "polymnist-official.yaml",
+        "mfeat_sweep.yaml",
+    }
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: f"{p.parent.name}/{p.name}")
@@ -25,7 +29,9 @@ def test_every_point_of_a_recipe_can_be_built(path, monkeypatch):
     assert not pictures or grid.once["data"]["name"] in NAMED
     shape = (28, 28, 3) if pictures else (5,)
     rng = np.random.default_rng(0)
-    values = rng.integers(0, 256, (400, *shape), dtype=np.uint8) if pictures else rng.normal(size=(400, *shape))
+    values = (
+        rng.integers(0, 256, (400, *shape), dtype=np.uint8) if pictures else rng.normal(size=(400, *shape))
+    )
     rows = cp.read({"m0": values, "m1": values[::-1].copy()})
     built = {}
     for point in grid.points:
@@ -39,7 +45,7 @@ def test_every_point_of_a_recipe_can_be_built(path, monkeypatch):
 
 
 def test_published_sizes(monkeypatch):
-    """Twelve betas of five seeds and six methods; 20,621,187 parameters a modality (systems of the papers)."""
+    """Twelve betas of five seeds and six methods; 20,621,187 parameters a modality, as published."""
     monkeypatch.setenv("COUNTERPOINT_DATA", "/somewhere")
     grid = read_grid(FOLDER / "recipes" / "mmvm" / "polymnist-paper.yaml")
     assert len(grid.points) == 12 * 5 * 6

@@ -37,9 +37,22 @@ class Imputation:
     draws: np.ndarray
 
 
-def prepared_batch(data: MultimodalData, prepared: Preparation, dtype: torch.dtype, device: str) -> Batch:
-    """Return the data as the model reads them, on a device."""
-    x, mask = prepared.apply(data)
+def prepared_batch(
+    data: MultimodalData,
+    prepared: Preparation,
+    dtype: torch.dtype,
+    device: str,
+    *,
+    keep_bytes: bool = False,
+) -> Batch:
+    """Return the data as the model reads them, on a device.
+
+    With `keep_bytes`, pictures of 0..255 that are uint8 stay so, in the data's own memory where they can:
+    only a trainer, which reads them as 255ths and never writes, may ask for it.
+    """
+    x, mask = prepared.apply(data, keep_bytes=keep_bytes)
+    # torch warns of what it may not write to, such as a file that was mapped to be read
+    x = {k: v if v.flags.writeable else v.copy() for k, v in x.items()}
     tensors = {k: torch.from_numpy(v).to(device) for k, v in x.items()}
     tensors = {k: v.to(dtype) if v.is_floating_point() else v for k, v in tensors.items()}
     return Batch(tensors, {k: torch.from_numpy(v).to(device) for k, v in mask.items()})

@@ -52,3 +52,17 @@ class Batch:
 
 def _any(mask: Tensor) -> Tensor:
     return mask if mask.dim() == 1 else mask.flatten(1).any(1)
+
+
+def real(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return values as a model reads them: in a precision, bytes of pictures as 255ths, codes as they are.
+
+    Example:
+        >>> import torch
+        >>> real(torch.tensor([0, 51, 255], dtype=torch.uint8), torch.float32)
+        tensor([0.0000, 0.2000, 1.0000])
+    """
+    if x.dtype == torch.uint8:
+        # In float32 whatever the precision; by a tensor, since a GPU takes a number's reciprocal.
+        return (x.to(torch.float32) / torch.full((), 255.0, device=x.device)).to(dtype)
+    return x.to(dtype) if x.is_floating_point() else x

@@ -73,6 +73,14 @@ def test_features_of_pictures(file, weights):
             assert torch.equal(value, weights[name]), name
 
 
+def test_channels_may_come_last(file):
+    net = inception(file)
+    images = np.random.default_rng(0).random((2, 3, 28, 20))
+    for some in (images, images[:, :1]):
+        last = np.ascontiguousarray(some.transpose(0, 2, 3, 1))
+        assert np.array_equal(net.features(last), net.features(some))
+
+
 def test_a_unit_is_convolution_normalisation_and_what_is_above_zero(file):
     net = inception(file)
     x = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(1))
@@ -112,7 +120,8 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((2, 28, 28)), "give .N, C, H, W."),
+        (np.zeros((2, 28, 28)), "give .N, C, H, W. or .N, H, W, C."),
+        (np.zeros((2, 28, 20, 4)), r"shape \(2, 28, 20, 4\)"),
         (np.full((2, 1, 8, 8), 1.5), "clamp them to"),
         (np.full((2, 1, 8, 8), np.nan), "NaN"),
     ],

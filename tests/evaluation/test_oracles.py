@@ -203,3 +203,54 @@ def test_nothing_global_is_drawn_from():
     oracle.predict(x)
     assert torch.equal(before, torch.random.get_rng_state())
     assert np.array_equal(state, np.random.get_state()[1])
+
+
+# Channels last
+
+
+def coloured(seed, rows=120):
+    rng = np.random.default_rng(seed)
+    y = np.arange(rows) % 3
+    base = np.random.default_rng(9).integers(0, 256, (3, 9, 8, 3))
+    return np.clip(base[y] + rng.normal(0, 20, (rows, 9, 8, 3)), 0, 255).astype(np.uint8), y
+
+
+def test_channels_last_are_judged_by_the_same_network(tmp_path):
+    (x, y), (held, truth) = coloured(0), coloured(1)
+    first, held_first = x.transpose(0, 3, 1, 2), held.transpose(0, 3, 1, 2)
+    one = train_oracles({"a": x}, y, {"a": held}, truth, cache=tmp_path)["a"]
+    other = train_oracles({"a": first}, y, {"a": held_first}, truth, cache=tmp_path)["a"]
+    assert (one.kind, one.event, other.event) == ("conv", (9, 8, 3), (3, 9, 8))
+    assert one.accuracy == other.accuracy == 1.0
+    assert {k: v.shape for k, v in one.weights.items()} == {k: v.shape for k, v in other.weights.items()}
+    np.testing.assert_allclose(one.features(held), other.features(held_first), rtol=0.02, atol=0.02)
+    assert one.read == other.read
+    again = train_oracles({"a": x}, y, {"a": held}, truth, cache=tmp_path)["a"]
+    assert np.array_equal(again.proba(held), one.proba(held))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_hidden_layer_that_was_kept_for_channels_last_is_not_taken(tmp_path):
+    """Before they were pictures, `auto` kept a hidden layer for them under the key of all but the layout."""
+    from hashlib import sha256
+    from json import dumps
+
+    from counterpoint.evaluation import oracle_nets
+
+    (x, y), event = coloured(0, 30), (9, 8, 3)
+    flat = x.reshape(30, -1).astype(float)
+    told = [oracle_nets.FORMAT, event, "auto", 7, [30], y.tolist()]
+    old = sha256(dumps(told).encode() + flat.tobytes()).hexdigest()
+    assert oracle_nets.key_of(flat, y, event, "auto", 7) != old
+    told[1] = (3, 9, 8)
+    assert (
+        oracle_nets.key_of(flat, y, (3, 9, 8), "auto", 7)
+        == sha256(dumps(told).encode() + flat.tobytes()).hexdigest()
+    )
+
+
+def test_small_or_deep_pictures_are_no_images():
+    (x, y), _ = coloured(0, 30), None
+    for rows in (x[:, :7], np.concatenate([x, x], 3)):
+        with pytest.raises(InputError, match=r"or \(H, W, C\) with C at most 4"):
+            train_oracles({"a": rows}, y, {"a": rows}, y, kind="conv")

@@ -36,7 +36,9 @@ def test_values_are_what_was_typed(typed, values):
 
 @given(st.integers(-30, 30), st.integers(1, 12))
 def test_powers_are_exact(start, count):
-    assert alternatives("beta", f"2**[{start}:{start + count}]") == [2.0**k for k in range(start, start + count)]
+    assert alternatives("beta", f"2**[{start}:{start + count}]") == [
+        2.0**k for k in range(start, start + count)
+    ]
 
 
 @given(st.integers(-50, 50), st.integers(-50, 50), st.integers(-7, 7).filter(bool))

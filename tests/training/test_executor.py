@@ -15,7 +15,9 @@ DATA = toy.batch("tables", 50, seed=8)
 
 def build(size):
     models = [toy.model(method("mmvm", {}), "tables", seed=s) for s in range(size)]
-    return Population(models, DATA.x, DATA.mask, TrainOptions(batch_size=16, precision="float64"), range(size))
+    return Population(
+        models, DATA.x, DATA.mask, TrainOptions(batch_size=16, precision="float64"), range(size)
+    )
 
 
 @pytest.mark.parametrize(

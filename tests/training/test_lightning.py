@@ -52,6 +52,9 @@ class SameOrder:
         self.data, self.train, self.size, self.as_pair = data, train, size, as_pair
         self.epoch = 0
 
+    def __len__(self) -> int:
+        return -(-len(self.train) // self.size)
+
     def __iter__(self) -> Iterator[object]:
         order = torch.randperm(len(self.train), generator=generator(SEED, "order", self.epoch))
         self.epoch += 1
@@ -82,6 +85,7 @@ CASES = {
     "mvae clipped": ("mvae", {"beta": "cosine:0:1:9"}, {"clip": 0.5}, False),
     "poe stops early": ("poe", {}, {"epochs": 60, "patience": 2, "learning_rate": 0.05}, False),
     "no validation": ("avg", {}, {"validation": 0.0}, True),
+    "rising and falling rate": ("mmvm", {}, {"warmup": 1.5, "decay": "cosine"}, False),
 }
 
 
@@ -160,3 +164,18 @@ def test_divergence_is_an_error():
 def test_importing_it_does_not_load_lightning():
     code = "import sys, counterpoint.training.lightning; sys.exit('lightning' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_rate_that_moves_needs_to_know_how_long_an_epoch_is():
+    data = table()
+
+    class Endless:
+        def __iter__(self):
+            yield data
+
+    moving = TrainOptions(epochs=1, decay="cosine", validation=0.0, precision="float64")
+    with pytest.raises(InputError, match="how long one is"):
+        fit_stream(small("poe"), Endless(), options=moving)
+    fit_stream(small("poe"), Endless(), options=TrainOptions(epochs=1, validation=0.0, precision="float64"))
+    with pytest.raises(InputError, match="EMAWeightAveraging"):
+        fit_stream(small("poe"), [data], options=TrainOptions(ema=0.9))

@@ -355,9 +355,8 @@ def test_stacks_that_cannot_be_are_refused():
         population([make(), make(name="poe")], [0, 1])
     with pytest.raises(InputError, match="differ in their method"):
         population([make(), make(rate="mixture")], [0, 1])
+    data, options = DATA["tables"], [TrainOptions(precision="float64", batch_size=b) for b in (16, 8)]
     with pytest.raises(InputError, match="batch size"):
-        data, sizes = DATA["tables"], (16, 8)
-        options = [TrainOptions(precision="float64", batch_size=b) for b in sizes]
         Population([make(), make(1)], data.x, data.mask, options, [0, 1])
     heavy = make(1)
     heavy.modalities[0].weight = 2.0

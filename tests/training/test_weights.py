@@ -86,9 +86,12 @@ def test_three_methods_of_masks_rates_seeds_and_stops_are_what_they_are_alone():
     """100 steps in double precision: equal to 1e-12."""
     for name in ("mmvm", "poe", "mopoe"):
         each = [
-            options({"epochs": e, "learning_rate": r}, validation=0.0) for e, r in ((25, 0.01), (10, 0.003), (25, 0.002))
+            options({"epochs": e, "learning_rate": r}, validation=0.0)
+            for e, r in ((25, 0.01), (10, 0.003), (25, 0.002))
         ]
-        models = [toy.model(method(name, {"beta": b}), "tables", seed=s) for s, b in enumerate((0.1, 1.0, 3.0))]
+        models = [
+            toy.model(method(name, {"beta": b}), "tables", seed=s) for s, b in enumerate((0.1, 1.0, 3.0))
+        ]
         both = Population(models, DATA.x, DATA.mask, each, [0, 1, 2]).run()
         assert [p.step for p in both] == [100, 40, 100]
         for s, b in enumerate((0.1, 1.0, 3.0)):

@@ -87,7 +87,9 @@ def _show_scores(folder: Path, top: int) -> None:
     from counterpoint.report.screen import show_table
 
     records = [r for r in read_records(folder) if r.summary]
-    keys = [k for k in ("accuracy", "coherence", "reconstruction", "rate") if any(k in r.summary for r in records)]
+    keys = [
+        k for k in ("accuracy", "coherence", "reconstruction", "rate") if any(k in r.summary for r in records)
+    ]
     if not keys:
         return
     smaller = keys[0] in ("reconstruction", "rate")
@@ -140,7 +142,7 @@ class _Watch:
         table = Table(box=None, pad_edge=False, title=f"{progress.done} of {progress.of} runs")
         for title in ("job", "done", "of", "epoch", "in training"):
             table.add_column(title, justify="left" if title == "job" else "right")
-        busy = [(k, v) for k, v in progress.jobs.items() if 0 < v["of"] and v["done"] < v["of"]]
+        busy = [(k, v) for k, v in progress.jobs.items() if v["of"] > 0 and v["done"] < v["of"]]
         for name, job in busy[:15]:
             table.add_row(name, *(str(job[k]) for k in ("done", "of", "epoch", "training")))
         self._live.update(table)

@@ -18,13 +18,17 @@ Split = tuple[MultimodalData, MultimodalData]
 def _polymnist(folder: str, **options: Any) -> Split:
     """(Translated) PolyMNIST, built from MNIST and photographs; see `polymnist`."""
     sets = polymnist(folder, **options)
-    return read(sets.train, labels={"digit": sets.train_labels}), read(sets.test, labels={"digit": sets.test_labels})
+    return read(sets.train, labels={"digit": sets.train_labels}), read(
+        sets.test, labels={"digit": sets.test_labels}
+    )
 
 
 def _polymnist_folders(folder: str, *, modalities: int = 3) -> Split:
     """PolyMNIST as its authors publish it: folders of PNG files; see `read_polymnist_folders`."""
     sets = read_polymnist_folders(folder, modalities=modalities)
-    return read(sets.train, labels={"digit": sets.train_labels}), read(sets.test, labels={"digit": sets.test_labels})
+    return read(sets.train, labels={"digit": sets.train_labels}), read(
+        sets.test, labels={"digit": sets.test_labels}
+    )
 
 
 NAMED: dict[str, Callable[..., Split]] = {

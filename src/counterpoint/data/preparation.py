@@ -98,17 +98,19 @@ class Preparation:
         return self.modalities[choose("modality", name, self.modalities)]
 
     def apply(
-        self, data: Any, allow_absent: bool = True
+        self, data: Any, allow_absent: bool = True, keep_bytes: bool = False
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return what the model reads: name -> x and name -> mask, in the fitted order.
 
         Args:
             data: `MultimodalData`, or whatever `counterpoint.data.read` reads.
             allow_absent: take a modality that the data lack as absent in every row, instead of refusing.
+            keep_bytes: leave pictures of 0..255 that are uint8 and have a mask of rows as they are, a quarter
+                of the memory; they may be the data's own array. What reads them divides by 255.
 
         Returns:
-            x (N, *event) float32, contiguous, int64 codes for `categorical`, 0 where absent; mask bool, (N,)
-            or (N, *event).
+            x (N, *event) float32, contiguous, int64 codes for `categorical`, uint8 for bytes that are kept, 0
+            where absent; mask bool, (N,) or (N, *event).
 
         Raises:
             InputError: other modalities, shapes, columns or categories than fitted, or values out of range.
@@ -134,9 +136,10 @@ class Preparation:
             if name in data.x:
                 mask[name] = np.ascontiguousarray(data.mask[name])
                 parts = (data.x[name], data.mask[name], data.features[name], data.categories[name])
-                x[name] = apply_one(name, one, *parts)
+                x[name] = apply_one(name, one, *parts, keep_bytes=keep_bytes)
             else:
                 dtype = np.int64 if one.likelihood == "categorical" else np.float32
+                dtype = np.uint8 if keep_bytes and one.pixels == "byte" else dtype
                 x[name] = np.zeros((len(data), *one.event), dtype=dtype)
                 mask[name] = np.zeros(len(data), dtype=bool)
         return x, mask

@@ -89,7 +89,8 @@ def fit_one(
     pixels = "unit" if kind.looks_like == "image in [0, 1]" else None
     if is_image8(x, mask) and chosen in (*REAL, "bernoulli"):
         pixels = "byte"
-    check_values(what, x, mask, chosen, features, byte=pixels == "byte")
+    if pixels != "byte":  # uint8 holds nothing else
+        check_values(what, x, mask, chosen, features)
     n_categories = None
     if chosen == "categorical":
         n_categories = len(categories) if categories is not None else int(x[mask].max()) + 1
@@ -158,11 +159,23 @@ def apply_one(
     mask: np.ndarray,
     features: tuple[str, ...] | None = None,
     categories: tuple[str, ...] | None = None,
+    keep_bytes: bool = False,
 ) -> np.ndarray:
     """Return what the model reads: float32 (int64 codes for `categorical`), contiguous, 0 where absent.
 
+    With `keep_bytes`, pictures of 0..255 that come as uint8 with a mask of rows stay so: the array itself,
+    where it is contiguous and absent rows are 0 already. What reads them divides by 255.
+
     Raises:
         InputError: another shape, other columns, other units or values out of range.
+
+    Example:
+        >>> x, mask = np.array([[[0, 51], [102, 255]]], dtype=np.uint8), np.array([True])
+        >>> one = fit_one("a", x, mask)
+        >>> apply_one("a", one, x, mask).tolist()
+        [[[0.0, 0.20000000298023224], [0.4000000059604645, 1.0]]]
+        >>> apply_one("a", one, x, mask, keep_bytes=True) is x
+        True
     """
     what = f"modality {name!r}"
     if x.shape[1:] != one.event:
@@ -177,7 +190,14 @@ def apply_one(
     if categories is not None:
         raise InputError(f"{what} holds text such as {categories[0]!r}; it was fitted on numbers.")
     _check_pixels(what, one, x, full)
-    check_values(what, x, mask, one.likelihood, features, byte=one.pixels == "byte")
+    byte = one.pixels == "byte" and x.dtype == np.uint8
+    if byte and keep_bytes and mask.ndim == 1:
+        if x[~mask].any():
+            x = x.copy()
+            x[~mask] = 0
+        return np.ascontiguousarray(x)
+    if not byte:  # else it is checked by its type
+        check_values(what, x, mask, one.likelihood, features, byte=one.pixels == "byte")
     out = np.zeros(x.shape, dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(x), CHUNK):

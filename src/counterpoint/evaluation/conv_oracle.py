@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from counterpoint.nn.build import build
+from counterpoint.nn.channels_last import channels_first, is_channels_last, view_first
 from counterpoint.nn.conv import ConvEncoder
 from counterpoint.seeds import generator
 
@@ -20,9 +21,9 @@ def train_conv(x: np.ndarray, y: np.ndarray, event: tuple[int, ...], seed: int) 
     """Train three strided convolutions and a hidden layer with cross-entropy; return the weights by layer.
 
     Args:
-        x: (N, C * H * W) flattened images, already centred and scaled.
+        x: (N, C * H * W) flattened images, already centred and scaled; (N, H * W * C) of channels last.
         y: (N,) labels, or (N, L) of 0 and 1: binary cross-entropy.
-        event: (C, H, W).
+        event: (C, H, W), or (H, W, C) with C at most 4; the network is the same.
         seed: Of initial weights and row order.
 
     Source: the coherence classifiers of Sutter et al. 2021 (MoPoE) are of this size.
@@ -65,8 +66,11 @@ def conv_features(weights: Mapping[str, np.ndarray], x: np.ndarray, event: tuple
 
 
 def _net(event: tuple[int, ...], count: int) -> ConvEncoder:
-    return ConvEncoder(event, count, heads=1, hidden=HIDDEN, width=WIDTH)
+    shape = channels_first(event) if is_channels_last(event) else event
+    return ConvEncoder(shape, count, heads=1, hidden=HIDDEN, width=WIDTH)
 
 
 def _images(x: np.ndarray, event: tuple[int, ...]) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).reshape(len(x), *event)
+    """Return images as the network reads them, (N, C, H, W); of channels last a view."""
+    images = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).reshape(len(x), *event)
+    return view_first(images) if is_channels_last(event) else images

@@ -141,7 +141,7 @@ class Inception(nn.Module):
         return x.mean((2, 3))
 
     def features(self, images: Any, batch: int = 32) -> np.ndarray:
-        """Return features (N, 2048) of pictures (N, C, H, W) in [0, 1], C 1 or 3.
+        """Return features (N, 2048) of pictures (N, C, H, W) or (N, H, W, C) in [0, 1], C 1 or 3.
 
         One channel is repeated; pictures are resized bilinearly. Values outside [0, 1] are refused, not
         wrapped around: clamp what a decoder made.
@@ -150,14 +150,18 @@ class Inception(nn.Module):
             InputError: for another shape, NaN, values outside [0, 1].
         """
         x = checks.finite("images", checks.numbers("images", images))
+        if x.ndim == 4 and x.shape[1] not in (1, 3):  # of channels last a view
+            x = x.transpose(0, 3, 1, 2)
         if x.ndim != 4 or x.shape[1] not in (1, 3):
-            raise InputError(f"images has shape {x.shape}; give (N, C, H, W), C 1 or 3.")
+            raise InputError(
+                f"images has shape {np.shape(images)}; give (N, C, H, W) or (N, H, W, C), C 1 or 3."
+            )
         if x.min() < 0 or x.max() > 1:
             raise InputError(f"images has values from {x.min():g} to {x.max():g}; clamp them to [0, 1].")
         out = []
         with torch.no_grad():
             for part in torch.from_numpy(x).float().split(batch):
-                part = part.expand(-1, 3, -1, -1)
+                part = part.contiguous().expand(-1, 3, -1, -1)  # one layout, one way of summing
                 part = F.interpolate(part, (SIDE, SIDE), mode="bilinear", align_corners=False)
                 out.append(self(2 * part - 1))
         return torch.cat(out).double().numpy()

@@ -22,8 +22,15 @@ FORMAT = 1  # of the kept files; another one is another key
 
 
 def is_image(event: tuple[int, ...]) -> bool:
-    """Return whether a row is a picture (C, H, W) that a convolutional network takes."""
-    return len(event) == 3 and min(event[1:]) >= 8
+    """Return whether a row is a picture (C, H, W) or (H, W, C) that a convolutional network takes.
+
+    Example:
+        >>> is_image((3, 28, 28)), is_image((28, 28, 3)), is_image((28, 28))
+        (True, True, False)
+    """
+    from counterpoint.nn.channels_last import is_channels_last  # torch, which tables do without
+
+    return is_channels_last(event) or (len(event) == 3 and min(event[1:]) >= 8)
 
 
 def train(
@@ -42,7 +49,10 @@ def train(
     """
     if kind == "conv":
         if not is_image(event):
-            raise InputError(f"kind 'conv' needs images (C, H, W) of at least 8 x 8; the rows are {event}.")
+            raise InputError(
+                f"kind 'conv' needs images (C, H, W), or (H, W, C) with C at most 4, of at least 8 x 8; the "
+                f"rows are {event}."
+            )
         from counterpoint.evaluation.conv_oracle import train_conv
 
         return train_conv(x, y, event, seed), True
@@ -118,6 +128,8 @@ def key_of(x: np.ndarray, y: np.ndarray, event: tuple[int, ...], kind: str, seed
     import numpy as np
 
     told = [FORMAT, event, kind, seed, list(y.shape), y.tolist()]
+    if is_image(event) and min(event[1:]) < 8:  # (H, W, C)
+        told.append("channels last")  # files of before hold what "auto" was for these: a hidden layer
     content = hashlib.sha256(json.dumps(told).encode())
     content.update(np.ascontiguousarray(x).tobytes())
     return content.hexdigest()

@@ -108,9 +108,9 @@ def train_oracles(
 
     Tables ("auto"): logistic regression or a network of 64 hidden units, whichever is better on a fifth of
     the *training* rows; the simpler one on a tie or where a class has fewer than five rows. Images (C, H, W)
-    of at least 8 x 8: a small convolutional network; other arrays of two or more axes: a network of 128
-    hidden units on the flattened values. Test rows decide nothing. Several labels a row are trained by binary
-    cross-entropy, one answer each.
+    or (H, W, C), C at most 4, of at least 8 x 8: a small convolutional network; other arrays of two or more
+    axes: a network of 128 hidden units on the flattened values. Test rows decide nothing. Several labels a
+    row are trained by binary cross-entropy, one answer each.
 
     Args:
         train_x: modality name to (N, *event), in the units of the translations; absent rows hold anything.

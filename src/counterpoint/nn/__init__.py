@@ -8,6 +8,13 @@ from torch import nn
 
 from counterpoint.errors import choose, whole
 from counterpoint.nn.build import build as build_network  # the name itself is the module's
+from counterpoint.nn.channels_last import (
+    ChannelsLastDecoder,
+    ChannelsLastEncoder,
+    decoder_of,
+    encoder_of,
+    is_channels_last,
+)
 from counterpoint.nn.conv import LEAST, ConvDecoder, ConvEncoder
 from counterpoint.nn.events import ACTIVATIONS, sizes
 from counterpoint.nn.mlp import MLPDecoder, MLPEncoder
@@ -19,6 +26,8 @@ KINDS = ("auto", "mlp", "conv", "resnet", "text")
 __all__ = [
     "ACTIVATIONS",
     "KINDS",
+    "ChannelsLastDecoder",
+    "ChannelsLastEncoder",
     "ConvDecoder",
     "ConvEncoder",
     "MLPDecoder",
@@ -51,9 +60,10 @@ def networks(
     (B, *output_shape). The settings may be shared by modalities of several kinds: each kind reads its own.
 
     Args:
-        kind: One of `KINDS`. "auto" is "conv" where both shapes are (C, H, W) with H and W at least 8,
-            else "mlp".
-        input_shape: What the encoder reads of one row; (C, H, W) for "conv" and "resnet", (L, V) for "text".
+        kind: One of `KINDS`. "auto" is "conv" where both shapes are (C, H, W), or (H, W, C) with C at most 4,
+            and H and W at least 8; else "mlp".
+        input_shape: What the encoder reads of one row; (C, H, W) or such an (H, W, C) for "conv" and
+            "resnet", with the same weights, (L, V) for "text".
         output_shape: What the decoder gives for one row; likewise.
         latent_dim: Columns of one head.
         generator: The CPU generator to draw the weights from; it moves on.
@@ -86,12 +96,14 @@ def networks(
         kind = "conv" if _is_image(reads) and _is_image(gives) else "mlp"
     same = {} if width is None else {"width": width}
     if kind == "resnet":
-        encoder = partial(ResNetEncoder, reads, latent_dim, heads, **same)
-        decoder = partial(ResNetDecoder, latent_dim, gives, **same)
+        encode = partial(ResNetEncoder, latent_dim=latent_dim, heads=heads, **same)
+        decode = partial(ResNetDecoder, latent_dim, **same)
+        encoder, decoder = partial(encoder_of, encode, reads), partial(decoder_of, decode, gives)
     elif kind == "conv":
-        units = max((latent_dim, *hidden))
-        encoder = partial(ConvEncoder, reads, latent_dim, heads, hidden=units, activation=activation, **same)
-        decoder = partial(ConvDecoder, latent_dim, gives, activation=activation, **same)
+        units, same = max((latent_dim, *hidden)), {**same, "activation": activation}
+        encode = partial(ConvEncoder, latent_dim=latent_dim, heads=heads, hidden=units, **same)
+        decode = partial(ConvDecoder, latent_dim, **same)
+        encoder, decoder = partial(encoder_of, encode, reads), partial(decoder_of, decode, gives)
     elif kind == "text":
         encoder = partial(TextEncoder, reads, latent_dim, heads, activation=activation, **same)
         decoder = partial(TextDecoder, latent_dim, gives, activation=activation, **same)
@@ -102,4 +114,4 @@ def networks(
 
 
 def _is_image(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 3 and min(shape[1:]) >= LEAST
+    return is_channels_last(shape) or (len(shape) == 3 and min(shape[1:]) >= LEAST)

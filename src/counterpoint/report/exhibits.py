@@ -72,7 +72,9 @@ def _grid(lines: dict[str, np.ndarray], one: dict[str, Any], target: str, modali
 
 
 def _is_picture(event: tuple[int, ...]) -> bool:
-    return (len(event) == 3 and event[0] in (1, 3)) or (len(event) == 2 and min(event) >= 8)
+    """Tell pictures (C, H, W), (H, W, C) and (H, W) from tables."""
+    last = len(event) == 3 and event[2] in (1, 3) and min(event[:2]) >= 8
+    return last or (len(event) == 3 and event[0] in (1, 3)) or (len(event) == 2 and min(event) >= 8)
 
 
 def _about(draw: object, real: np.ndarray, one: dict[str, Any]) -> dict[str, Any]:
@@ -102,9 +104,11 @@ def _about(draw: object, real: np.ndarray, one: dict[str, Any]) -> dict[str, Any
 
 
 def _picture(axes: Axes, value: np.ndarray, about: dict[str, Any]) -> None:
-    """Draw (C, H, W) or (H, W) in the range of the real ones."""
+    """Draw (C, H, W), (H, W, C) or (H, W) in the range of the real ones."""
     shown = np.clip((value - about["low"]) / max(about["high"] - about["low"], 1e-9), 0, 1)
-    shown = shown if shown.ndim == 2 else shown[0] if len(shown) == 1 else shown.transpose(1, 2, 0)
+    if shown.ndim == 3:
+        shown = shown.transpose(1, 2, 0) if len(shown) in (1, 3) else shown
+        shown = shown[..., 0] if shown.shape[2] == 1 else shown
     axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
     axes.spines[:].set_visible(False)
 

@@ -12,8 +12,8 @@ from counterpoint.comparison import CONTROL
 from counterpoint.data import MultimodalData
 from counterpoint.estimator import Counterpoint
 from counterpoint.evaluate import evaluate
-from counterpoint.many import Rows, finished, fit_many
 from counterpoint.manifest import as_json
+from counterpoint.many import Rows, finished, fit_many
 from counterpoint.protocol import Task, task
 from counterpoint.sweeps.grid import Grid, Point
 from counterpoint.sweeps.plan import complete, trained_rows
@@ -43,7 +43,9 @@ class _Work:
         once, found = self.grid.once, result.to_dict()
         if point.control:
             found["control"] = CONTROL
-        if once["test_data"] is None and isinstance(once["data"], str):  # so that `evaluate` can cut off the same test rows
+        if once["test_data"] is None and isinstance(
+            once["data"], str
+        ):  # so that `evaluate` can cut off the same test rows
             found["split"] = {"test": once["test"], "label": self.on.label, "seed": once["split_seed"]}
         runs.add_scores(self.out / point.name, found, result.exhibits or None)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from counterpoint.batch import Batch
+from counterpoint.batch import Batch, real
 from counterpoint.errors import InputError
 from counterpoint.model import MultimodalVAE
 from counterpoint.seeds import generator
@@ -31,7 +31,7 @@ def _moved(batch: Any, names: tuple[str, ...], device: torch.device, dtype: torc
         wanted = ", ".join(names)
         raise InputError(f"a loader gave no Batch or (x, mask) with the modalities {wanted}; let it do so.")
     x, mask = ({k: d[k].to(device) for k in names} for d in pair)
-    return Batch({k: v.to(dtype) if v.is_floating_point() else v for k, v in x.items()}, mask)
+    return Batch({k: real(v, dtype) for k, v in x.items()}, mask)
 
 
 def _means(parts: Mapping[str, tuple[Sums, list[int]]], strategy: Any) -> dict[str, float]:
@@ -44,15 +44,31 @@ def _means(parts: Mapping[str, tuple[Sums, list[int]]], strategy: Any) -> dict[s
     return now
 
 
-def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0) -> Any:
-    """Return a `LightningModule` that trains the model, keeps `progress` and ends with the best state."""
-    from lightning.pytorch import LightningModule
-
+def _refuse_ema(options: TrainOptions) -> None:
     if options.ema is not None:
         raise InputError(
             f"ema is {options.ema:g}, which the in-memory trainer alone keeps; for streams pass "
             "lightning.pytorch.callbacks.EMAWeightAveraging in callbacks=[...]."
         )
+
+
+def _steps(batches: float, options: TrainOptions) -> int:
+    """Return the steps of an epoch, 0 where nobody needs to know."""
+    if batches != float("inf"):
+        return int(batches)
+    if options.moves:
+        raise InputError(
+            "warmup and decay count in epochs, and the loader does not say how long one is; give it a "
+            "length, or a constant learning rate."
+        )
+    return 0
+
+
+def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0) -> Any:
+    """Return a `LightningModule` that trains the model, keeps `progress` and ends with the best state."""
+    from lightning.pytorch import LightningModule
+
+    _refuse_ema(options)
 
     class Module(LightningModule):
         def __init__(self) -> None:
@@ -66,16 +82,11 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
             return _moved(batch, model.names, device, options.dtype)
 
         def on_train_start(self) -> None:
-            self.steps = self.trainer.num_training_batches
-            if options.moves and self.steps == float("inf"):
-                raise InputError(
-                    "warmup and decay count in epochs, and the loader does not say how long one is; give it a "
-                    "length, or a constant learning rate."
-                )
+            self.steps = _steps(self.trainer.num_training_batches, options)
 
         def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
             for group in optimizer.param_groups if options.moves else ():
-                group["lr"] = options.rate(self.global_step, int(self.steps))
+                group["lr"] = options.rate(self.global_step, self.steps)
 
         def _noise(self, *use: str | int) -> torch.Generator:
             rank = (self.global_rank,) if self.trainer.world_size > 1 else ()

@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from torch.func import functional_call, vmap
 
-from counterpoint.batch import Batch
+from counterpoint.batch import Batch, real
 from counterpoint.errors import InputError
 from counterpoint.model import MultimodalVAE
 from counterpoint.objectives import Noise
 from counterpoint.seeds import generator
 from counterpoint.training.bookkeeping import Progress, Sums
+from counterpoint.training.graphs import Graph, StepGraph
 from counterpoint.training.options import TrainOptions, shared, split
 from counterpoint.training.weights import Weights
 
@@ -39,13 +40,13 @@ class Population:
         mask: name -> bool (N,) or (N, *event).
         options: How to train, for all models, or one for each; see `options.OWN` for what may differ.
         seeds: One per model.
-        stacked: Whether to run under `vmap`; several models do, one does not unless it is said. Sums are
-            taken in another order there: a model is the same to the last bit in stacks of any size, and the
-            same up to rounding as alone.
+        stacked: Whether to run under `vmap`; several models do, one does not unless it is said. Sums have
+            another order there: a model is the same to the last bit in any stack, up to rounding as alone.
+        graph: Whether to capture the step in a CUDA graph, or how; see `training.graphs`.
 
     Raises:
         InputError: If there is no model, the counts differ, or the models differ in their parameters, their
-            method or what the options of a stack must share.
+            method or what the options of a stack must share; if `graph` is asked for and there is no GPU.
 
     Example:
         >>> from torch import nn
@@ -69,23 +70,25 @@ class Population:
         seeds: Sequence[int],
         *,
         stacked: bool = False,
+        graph: bool | Graph = False,
     ) -> None:
         each = [options] * len(models) if isinstance(options, TrainOptions) else list(options)
         _check(models, each, seeds)
         self.models, self.options, self.seeds = list(models), each, list(seeds)
         self.x, self.mask = dict(x), dict(mask)
         self.device = next(iter(self.x.values())).device
+        self._graph = StepGraph(self, Graph() if graph is True else graph) if graph else None
         self.complete = {k for k, v in self.mask.items() if v.all()}  # any rows' mask is that of the first
         rows = next(iter(self.x.values())).shape[0]
         self.splits = [split(rows, each[0].validation, s) for s in seeds]
         self.progress = [Progress() for _ in models]
-        self.running = list(range(len(models)))  # the models of the matrix's rows
+        self.running = list(range(len(models)))  # the models of the rows
         low = each[0].network_dtype(self.device)
         for modality in (modality for model in models for modality in model.modalities):
             modality.network_dtype = low
         steps = -(-len(self.splits[0][0]) // each[0].batch_size)
         self.stacked = stacked or len(models) > 1
-        self.weights = Weights(models, each, steps, self.device, self.stacked)
+        self.weights = Weights(models, each, steps, self.device, self.stacked, self._graph is not None)
 
     def run(
         self,
@@ -124,7 +127,7 @@ class Population:
         for e in gone:
             self.weights.hand_back(self.running.index(e))
         if left:
-            self.weights.select([self.running.index(e) for e in left], self._taken())
+            self.weights.select([self.running.index(e) for e in left], self.taken())
         self.running = left
         for e in gone if each_stop is not None else ():
             each_stop(self, e)  # type: ignore[misc]
@@ -134,7 +137,8 @@ class Population:
         """Epochs that the models still in training have behind them, the most of any."""
         return max(self.progress[e].epoch for e in self.running)
 
-    def _taken(self) -> list[int]:
+    def taken(self) -> list[int]:
+        """Return the optimiser steps that every running model has taken."""
         return [self.progress[e].step for e in self.running]
 
     def _train_epoch(self) -> dict[str, torch.Tensor]:
@@ -164,8 +168,11 @@ class Population:
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Take one optimiser step of every running model on its rows `index` (E, B)."""
         hypers = [self.models[e].method.at(self.progress[e].step) for e in self.running]
-        total, terms = self._losses(index, noise, hypers)
-        self.weights.step(total.mean(-1).sum(), self._taken())
+        if self._graph is not None and index.shape[1] == self.options[0].batch_size:
+            total, terms = self._graph.step(index, noise, hypers)
+        else:
+            total, terms = self._losses(index, noise, hypers)
+            self.weights.step(total.mean(-1).sum(), self.taken())
         for e in self.running:
             self.progress[e].step += 1
         return total, terms
@@ -173,22 +180,32 @@ class Population:
     def _losses(
         self, index: torch.Tensor, noise: Sequence[torch.Generator], hypers: Sequence[Mapping[str, float]]
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Return the total (E, B) and the terms, name -> (E, B), for rows `index` (E, B)."""
+        """Draw the noise, and return the losses of rows `index` (E, B)."""
         count, dtype = index.shape[1], self.options[0].dtype
-        models = [self.models[e] for e in self.running]
-        drawn = [m.noise(count, g, dtype) for m, g in zip(models, noise, strict=True)]
-        flat = index.reshape(-1)
-        x = {k: _read(v.index_select(0, flat), dtype) for k, v in self.x.items()}
+        drawn = [self.models[e].noise(count, g, dtype) for e, g in zip(self.running, noise, strict=True)]
+        if not self.stacked:
+            return self.losses(index, *drawn[0], hypers[0])
+        normal, uniform = (torch.stack(n) for n in zip(*drawn, strict=True))
+        hyper = {k: self.weights.P.new_tensor([h[k] for h in hypers]) for k in hypers[0]}
+        return self.losses(index, normal, uniform, hyper)
+
+    def losses(
+        self, index: torch.Tensor, normal: torch.Tensor, uniform: torch.Tensor, hyper: Mapping[str, Any]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return the total (E, B) and the terms, name -> (E, B), for rows `index` (E, B).
+
+        Noise and hyperparameters are those of one model, or of a stack with (E, ...) in front.
+        """
+        dtype, flat = self.options[0].dtype, index.reshape(-1)
+        x = {k: real(v.index_select(0, flat), dtype) for k, v in self.x.items()}
         mask = {
             k: v[: len(flat)] if k in self.complete and len(flat) <= len(v) else v.index_select(0, flat)
             for k, v in self.mask.items()
         }
         if not self.stacked:
-            loss = models[0].loss(Batch(x, mask), drawn[0], hypers[0])
+            loss = self.models[self.running[0]].loss(Batch(x, mask), Noise(normal, uniform), hyper)
             return loss.total[None], {k: v[None] for k, v in loss.terms.items()}
         x, mask = ({k: v.view(*index.shape, *v.shape[1:]) for k, v in d.items()} for d in (x, mask))
-        normal, uniform = (torch.stack(n) for n in zip(*drawn, strict=True))
-        hyper = {k: self.weights.P.new_tensor([h[k] for h in hypers]) for k in hypers[0]}
         return vmap(self._one)(self.weights.stacked, x, mask, normal, uniform, hyper)
 
     def _one(
@@ -200,10 +217,7 @@ class Population:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, torch.Tensor]:
-        """Return the mean terms over every running model's validation rows.
-
-        At the final hyperparameters, and with the same noise in every epoch.
-        """
+        """Return the mean terms over the validation rows, with the same noise in every epoch."""
         rows = torch.stack([self.splits[e][1] for e in self.running]).to(self.device)
         if not rows.shape[1]:
             return {}
@@ -228,10 +242,8 @@ class Population:
                 p.refuse_divergence(self.options[e].learning_rate)
 
     def state(self, e: int = 0) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-        """Return what a running model needs for an exact resume: tensors, and text for the file's header.
-
-        Row order and noise are derived from the seed and the epoch, so the position is all there is to them.
-        """
+        """Return what a running model needs for an exact resume: tensors, and text for the file's header."""
+        # Row order and noise follow from seed and epoch, so the position is all there is to them.
         tensors, progress = self.snapshot(e)
         return tensors, self.position(progress, e)
 
@@ -263,9 +275,7 @@ class Population:
             self.progress[e] = progress
 
 
-def _check(
-    models: Sequence[MultimodalVAE], options: Sequence[TrainOptions], seeds: Sequence[int]
-) -> None:
+def _check(models: Sequence[MultimodalVAE], options: Sequence[TrainOptions], seeds: Sequence[int]) -> None:
     """Refuse what cannot be a stack."""
     if not models or not len(models) == len(seeds) == len(options):
         raise InputError(
@@ -282,8 +292,3 @@ def _check(
         )
     if any([p.weight for p in m.modalities] != [p.weight for p in models[0].modalities] for m in models):
         raise InputError("the models differ in the weights of their modalities; a stack needs them alike.")
-
-
-def _read(rows: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Return rows as the model reads them: bytes of pictures as 255ths."""
-    return rows.to(dtype).div_(255) if rows.dtype == torch.uint8 else rows

@@ -1,7 +1,8 @@
 """The weights of several models as rows of one matrix, each row with an Adam of its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -22,6 +23,7 @@ class Weights:
         steps: Optimiser steps of an epoch, which scheduled learning rates count in.
         device: Where to train.
         stacked: Whether the models run under `vmap`; if not, there is one.
+        graphed: Whether steps are captured: what moves from step to step then lies on the device.
 
     Raises:
         InputError: If the models differ in their parameters.
@@ -39,6 +41,7 @@ class Weights:
         steps: int,
         device: torch.device,
         stacked: bool,
+        graphed: bool = False,
     ) -> None:
         shapes = [[(k, p.shape) for k, p in m.named_parameters()] for m in models]
         if any(s != shapes[0] for s in shapes):
@@ -46,7 +49,7 @@ class Weights:
         for model, own in zip(models, options, strict=True):
             model.to(device, own.dtype)
         self._models, self._options, self._steps = list(models), list(options), steps
-        self._together = stacked
+        self._together, self._graphed = stacked, graphed
         self._shapes = shapes[0]
         self._sizes = [shape.numel() for _, shape in self._shapes]
         rows = [torch.cat([p.detach().reshape(-1) for p in m.parameters()]) for m in models]
@@ -65,7 +68,7 @@ class Weights:
         """Take up weights and moments; models of one learning rate and position form a group of Adam."""
         self.P, self.G, self.best, self.mean = values, torch.zeros_like(values), best, mean
         self.stacked = self._views(values) if self._together else {}
-        self._leaves: list[torch.Tensor] = list(self.stacked.values())
+        self._leaves: Sequence[torch.Tensor] = list(self.stacked.values())
         self._grads = list(self._views(self.G).values())
         for leaf in self._leaves:
             leaf.requires_grad_()
@@ -74,12 +77,13 @@ class Weights:
             for parameter, value in zip(self._leaves, self._views(values).values(), strict=True):
                 parameter.data = value[0]
         self._rows = [torch.nn.Parameter(row) for row in values]
-        groups: dict[tuple[object, ...], list[torch.nn.Parameter]] = {}
+        groups: dict[tuple[Any, ...], list[torch.nn.Parameter]] = {}
         for row, grad, own, at in zip(self._rows, self.G, self._options, taken, strict=True):
             row.grad = grad
             where = (own.warmup, own.decay, own.epochs, at) if own.moves else ()
             groups.setdefault((own.learning_rate, *where), []).append(row)
-        self._adam = torch.optim.Adam([{"params": v, "lr": k[0]} for k, v in groups.items()], fused=True)
+        own = [{"params": v, "lr": self._rate(k[0])} for k, v in groups.items()]
+        self._adam = torch.optim.Adam(own, fused=True, capturable=self._graphed and values.is_cuda)
         first = {id(row): e for e, row in enumerate(self._rows)}
         self._leaders = [first[id(rows[0])] for rows in groups.values()]
         for row, state in zip(self._rows, moments, strict=True):
@@ -89,6 +93,14 @@ class Weights:
         self._limits = self.P.new_tensor(limits)[:, None] if min(limits) < float("inf") else None
         keeps = [o.ema if o.ema is not None else 0.0 for o in self._options]
         self._keeps = self.P.new_tensor(keeps)[:, None]
+        self._young = torch.ones_like(self._keeps)
+
+    def _rate(self, value: float) -> float | torch.Tensor:
+        """Return a learning rate as Adam takes it; its kernels on a GPU read single precision."""
+        if not self._graphed:
+            return value
+        dtype = torch.float32 if self.P.is_cuda else torch.float64
+        return torch.full((), value, dtype=dtype, device=self.P.device)
 
     def _views(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return every parameter as a view of rows (E, n), name -> (E, *shape)."""
@@ -102,6 +114,22 @@ class Weights:
             loss: ().
             taken: Steps that each model has taken so far.
         """
+        self.set_rates(taken)
+        self.descend(loss)
+
+    def set_rates(self, taken: Sequence[int]) -> None:
+        """Set what moves with the steps that each model has taken: learning rates, shares of the means."""
+        for group, e in zip(self._adam.param_groups, self._leaders, strict=True):
+            if self._options[e].moves:
+                rate = self._options[e].rate(taken[e], self._steps)
+                group["lr"] = group["lr"].fill_(rate) if self._graphed else rate
+        if self.mean is not None:
+            # A mean that starts at the initial weights would remember them: it starts as a plain one.
+            young = torch.tensor([[(t + 1) / (t + 10)] for t in taken], dtype=self.P.dtype)
+            self._young.copy_(young, non_blocking=True)
+
+    def descend(self, loss: torch.Tensor) -> None:
+        """Take one step down a loss () with the rates that are set; no number leaves the device."""
         # One pass over what autograd hands over, instead of clearing rows and adding to them.
         found = torch.autograd.grad(loss, self._leaves, allow_unused=True)
         for row, grad in zip(self._grads, found, strict=True):
@@ -109,14 +137,25 @@ class Weights:
         if self._limits is not None:
             norm = self.G.norm(dim=1, keepdim=True)
             self.G.mul_((self._limits / (norm + 1e-6)).clamp(max=1.0))
-        for group, e in zip(self._adam.param_groups, self._leaders, strict=True):
-            if self._options[e].moves:
-                group["lr"] = self._options[e].rate(taken[e], self._steps)
         self._adam.step()
         if self.mean is not None:
-            # A mean that starts at the initial weights would remember them: it starts as a plain one.
-            young = self.P.new_tensor([(t + 1) / (t + 10) for t in taken])[:, None]
-            self.mean.lerp_(self.P, 1 - torch.minimum(self._keeps, young))
+            self.mean.lerp_(self.P, 1 - torch.minimum(self._keeps, self._young))
+
+    def remember(self) -> Callable[[], None]:
+        """Return a function that puts weights, means and moments back as they are now, in their places."""
+        values, mean = self.P.clone(), None if self.mean is None else self.mean.clone()
+        moments = [{k: v.clone() for k, v in self._adam.state.get(row, {}).items()} for row in self._rows]
+
+        @torch.no_grad()
+        def back() -> None:
+            self.P.copy_(values)
+            if self.mean is not None and mean is not None:
+                self.mean.copy_(mean)
+            for row, before in zip(self._rows, moments, strict=True):
+                for k, v in self._adam.state[row].items():
+                    v.copy_(before[k]) if before else v.zero_()
+
+        return back
 
     @contextmanager
     def kept(self) -> Iterator[None]:
