@@ -30,3 +30,6 @@ check: install
 bench: install
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/side_by_side.py
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/write_md.py

@@ -207,14 +207,14 @@ def stay_last(decoder: nn.Module) -> None:
 # ---- contenders
 
 
-def official(bench: Bench, task: Task) -> Callable[[], object]:
+def official(bench: Bench, task: Task) -> Callable[[], Tensor | None]:
     """Distribution objects, a double loop over the modalities, Adam as it comes, single precision."""
     x, nets = task.data(bench.device, False), [n for pair in task.nets(0, False) for n in pair]
     body = nn.ModuleList(nets).to(bench.device)
     adam = torch.optim.Adam(body.parameters(), lr=5e-4)
     index = torch.arange(task.batch, device=bench.device)
 
-    def step() -> None:
+    def step() -> Tensor:
         rows = [v.index_select(0, index) for v in x.values()]
         rows = [v.float() / 255 for v in rows] if task.pictures else rows
         posteriors, loss = [], torch.zeros((), device=bench.device)
@@ -232,6 +232,7 @@ def official(bench: Bench, task: Task) -> Callable[[], object]:
         adam.zero_grad()
         loss.backward()
         adam.step()
+        return loss.detach()
 
     return step
 
@@ -285,21 +286,25 @@ class Ours:
             how = False
         return Population(models, x, mask, options, range(len(models)), graph=how)
 
-    def make(self, bench: Bench, task: Task) -> Callable[[], object]:
+    def make(self, bench: Bench, task: Task) -> Callable[[], Tensor | None]:
         options = TrainOptions(ENDLESS, task.batch, 5e-4, validation=0.0, patience=None,
                                precision="bfloat16" if self.low else "float32")  # fmt: skip
         models = [task.model(seed, self.last) for seed in range(self.models)]
         p = self.population(bench, models, task.data(bench.device, self.last), options)
         index, noise = p.first_batch()
-        if self.replay:
-            p.step(index, noise)
-            return p._graph._captured.replay  # type: ignore[union-attr]
-        return lambda: p.step(index, noise)
+        if not self.replay:
+            return lambda: p.step(index, noise)[0]
+        p.step(index, noise)
+
+        def alone() -> None:
+            p._graph._captured.replay()  # type: ignore[union-attr]  # p is held: the graph uses its memory
+
+        return alone
 
 
 def prepare(
     bench: Bench, ours: Ours | None, task: Task, found: dict[str, Any]
-) -> Callable[[], object] | None:
+) -> Callable[[], Tensor | None] | None:
     """Make a contender, let it take some steps and measure its memory; None if it cannot be."""
     if ours is not None and ours.needs_cuda and not bench.cuda:
         found["not measured"] = "no CUDA"
@@ -315,6 +320,8 @@ def prepare(
     before = torch.cuda.memory_allocated() if bench.cuda else 0
     with told(bench, found):
         made = official(bench, task) if ours is None else ours.make(bench, task)
+        first = made()
+        found["first_loss"] = None if first is None else float(first.mean())
         for _ in range(1 if bench.tiny else 5):
             made()
         bench.sync()
@@ -417,6 +424,8 @@ def tables(bench: Bench, found: dict[str, Any]) -> None:
     """A stack's noise is drawn model by model, so the graph alone is measured beside it."""
     task = Task("mlp", ((20,), (50,)), 5, 128, 4096, (64, 64))
     weights = sum(p.numel() for p in task.model(0).parameters() if p.dim() == 2)
+    with told(bench, found.setdefault("check", {})):
+        found["check"] |= same(bench, task)
     for n in (1, 2) if bench.tiny else (1, 32, 128, 512):
         name = "one model" if n == 1 else f"stack of {n}"
         rungs = [
@@ -427,6 +436,24 @@ def tables(bench: Bench, found: dict[str, Any]) -> None:
         rungs += [Ours(f"{name} + graph + compiled", n, graph=True, compiled=True)] * (n in (1, 128))
         race(bench, task, rungs, found.setdefault(name, {}), 6 * weights / 1e9)
         release(bench)
+
+
+def same(bench: Bench, task: Task) -> dict[str, float]:
+    """Largest difference of weights after ten steps, with a graph (on a processor without) and without.
+
+    Adam reads a learning rate of a graph in single precision, so it is small, not zero.
+    """
+    ends = []
+    for rung in (Ours("eager", 2), Ours("graph", 2, graph=bench.cuda)):
+        options = TrainOptions(ENDLESS, task.batch, 5e-4, validation=0.0, patience=None)
+        models = [task.model(seed) for seed in range(2)]
+        p = rung.population(bench, models, task.data(bench.device, False), options)
+        index, noise = p.first_batch()
+        for _ in range(10):
+            p.step(index, noise)
+        ends.append(p.weights.P.detach().clone())
+    apart = float((ends[0] - ends[1]).abs().max())
+    return {"weights_differ_by": apart, "largest_weight": float(ends[0].abs().max())}
 
 
 def release(bench: Bench) -> None:

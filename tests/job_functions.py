@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,22 @@ def describe(job: str) -> dict[str, Any]:
     return {"job": Path(job).name, "pid": os.getpid(), "threads": torch.get_num_threads()}
 
 
-def fail_on_bad(job: str) -> dict[str, Any]:
-    if "bad" in job:
-        raise ValueError(f"{Path(job).name} is bad")
-    return describe(job)
-
-
-def die_once(job: str) -> dict[str, Any]:
-    """Killed the first time, if the job's name says so; every time, if it says `always`."""
+def by_name(job: str) -> dict[str, Any]:
+    """Do what the job's name says: `bad` raises, `leave` exits, `once` and `always` are killed."""
+    name = Path(job).name
+    if "bad" in name:
+        raise ValueError(f"{name} is bad")
+    if "leave" in name:
+        sys.exit("enough")
     mark = Path(f"{job}.started")
     before = mark.exists()
     mark.write_text("x")
-    if "always" in job or ("once" in job and not before):
+    if "always" in name or ("once" in name and not before):
         os.kill(os.getpid(), signal.SIGKILL)
+    until = time.monotonic() + 50
+    while "calm" in name and not (Path(job).parent / "last.started").exists():  # meanwhile other workers die
+        assert time.monotonic() < until
+        time.sleep(0.05)
     return describe(job)
 
 

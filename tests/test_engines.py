@@ -19,39 +19,58 @@ def jobs(tmp_path):
     return [str(tmp_path / name) for name in ("a", "b", "c", "d")]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_outcomes_come_in_order_and_errors_stay_where_they_are(tmp_path, workers):
-    names = ["a", "bad-b", "c"]
-    looked = []
+def named(tmp_path, *names):
+    return [str(tmp_path / name) for name in names]
+
+
+def test_in_this_process_they_come_in_order_and_errors_stay_where_they_are(tmp_path):
+    told, looked = [], []
+    jobs = named(tmp_path, "a", "bad-b", "c")
+    found = run_jobs(job_functions.by_name, jobs, each=told.append, poll=lambda: looked.append(1))
+    assert [o.job for o in found] == jobs
+    assert [o.error for o in found] == [None, "ValueError: bad-b is bad", None]
+    assert found[0].result["pid"] == os.getpid()
+    assert told == found
+    assert len(looked) == 3
+
+
+def test_workers_are_processes_of_one_thread_and_a_death_takes_no_other_job_along(tmp_path):
+    told, looked = [], []
+    jobs = named(tmp_path, "calm-a", "always-b", "once-c", "bad-d", "leave-e", "last")
     found = run_jobs(
-        job_functions.fail_on_bad,
-        [str(tmp_path / n) for n in names],
-        workers=workers,
+        *(job_functions.by_name, jobs),
+        workers=2,
+        every=0.2,
+        each=told.append,
         poll=lambda: looked.append(1),
     )
-    assert [Path(o.job).name for o in found] == names
-    assert [o.error for o in found] == [None, "ValueError: bad-b is bad", None]
-    assert [o.result and o.result["job"] for o in found] == ["a", None, "c"]
-    assert looked
+    assert [o.job for o in found] == jobs
+    assert [o.tries for o in found] == [1, 2, 2, 1, 1, 1]
+    assert "its worker died 2 times" in found[1].error
+    assert [o.error for o in found[3:5]] == ["ValueError: bad-d is bad", "SystemExit: enough"]
+    fine = [found[0], found[2], found[5]]
+    assert all(o.error is None for o in fine)
+    assert {o.result["threads"] for o in fine} == {1}
+    assert len({os.getpid(), found[0].result["pid"], found[5].result["pid"]}) == 3
+    assert found[0].seconds > found[5].seconds  # calm-a waits for the last one
+    assert sorted(told, key=lambda o: jobs.index(o.job)) == found
+    assert len(looked) > 3
 
 
-def test_workers_are_other_processes_of_one_thread(jobs):
-    found = run_jobs(job_functions.describe, jobs, workers=2)
-    assert {o.result["threads"] for o in found} == {1}
-    assert os.getpid() not in {o.result["pid"] for o in found}
-    assert all(o.result["pid"] == os.getpid() for o in run_jobs(job_functions.describe, jobs))
+def test_what_json_cannot_hold_is_an_error():
+    (found,) = run_jobs(lambda job: {"set": {1}}, ["a"])
+    assert found.error.startswith("TypeError")
 
 
-def test_a_killed_worker_is_replaced_and_its_job_started_again(tmp_path):
-    names = ["a", "once-b", "c", "always-d", "e"]
-    found = run_jobs(
-        job_functions.die_once, [str(tmp_path / n) for n in names], workers=2, retries=2, every=0.05
-    )
-    by = {Path(o.job).name: o for o in found}
-    assert by["once-b"].error is None
-    assert by["once-b"].tries >= 2
-    assert by["a"].error is by["e"].error is by["c"].error is None
-    assert "its worker died 3 times" in by["always-d"].error
+def test_an_error_of_ours_ends_the_workers(tmp_path, jobs):
+    def fail():
+        if Path(f"{jobs[0]}.pid").exists() and Path(f"{jobs[0]}.pid").read_text():
+            raise RuntimeError("the table broke")
+
+    with pytest.raises(RuntimeError, match="the table broke"):
+        run_jobs(job_functions.slow, jobs[:2], workers=2, poll=fail, every=0.1)
+    assert Path(f"{jobs[0]}.held").exists()
+    assert not _runs(int(Path(f"{jobs[0]}.pid").read_text()))
 
 
 INTERRUPTED = """
@@ -113,49 +132,73 @@ def _runs(pid):
         return False
 
 
-@pytest.mark.filterwarnings("ignore")  # Ray's own
-def test_ray_runs_them_and_survives_the_same(tmp_path, monkeypatch):
-    pytest.importorskip("ray")
-    tests = str(Path(__file__).parent)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")]))
+@pytest.fixture
+def importable(monkeypatch):
+    """Let other processes import the jobs."""
+    path = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning:ray", "ignore::ResourceWarning")  # Ray's own
+def test_ray_runs_them_and_survives_the_same(tmp_path, monkeypatch, importable):
+    ray = pytest.importorskip("ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    names = ["a", "once-b", "always-c"]
-    looked = []
+    jobs, told, looked = named(tmp_path, "a", "once-b", "bad-c", "always-d"), [], []
     found = run_jobs(
-        job_functions.die_once,
-        [str(tmp_path / n) for n in names],
+        *(job_functions.by_name, jobs),
         engine="ray",
         workers=2,
         every=0.2,
+        each=told.append,
         poll=lambda: looked.append(1),
     )
-    assert [o.error is None for o in found] == [True, True, False]
-    assert "WorkerCrashed" in found[2].error
+    assert [o.job for o in found] == jobs
+    assert [o.error for o in found[:3]] == [None, None, "ValueError: bad-c is bad"]
+    assert "WorkerCrashed" in found[3].error
+    assert found[3].tries == 2
     assert {o.result["threads"] for o in found[:2]} == {1}
+    assert os.getpid() != found[0].result["pid"]
+    assert sorted(told, key=lambda o: jobs.index(o.job)) == found
     assert looked
+    assert not ray.is_initialized()
 
 
-@pytest.mark.filterwarnings("ignore")  # submitit's own
-def test_submitit_runs_them(tmp_path, monkeypatch):
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # submitit keeps its processes open
+def test_submitit_runs_them(tmp_path, importable):
     pytest.importorskip("submitit")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    told = []
     found = run_jobs(
-        job_functions.fail_on_bad,
-        [str(tmp_path / "a"), str(tmp_path / "bad")],
+        *(job_functions.by_name, named(tmp_path, "a", "bad-b")),
         engine="slurm",
-        slurm={"cluster": "local", "timeout_min": 5},
+        slurm={"cluster": "local", "timeout_min": 5, "partition": "any"},
         folder=tmp_path,
         every=0.2,
+        each=told.append,
     )
     assert found[0].result["job"] == "a"
-    assert found[1].error == "ValueError: bad is bad"
-    with pytest.raises(InputError, match="submitit refuses"):
-        run_jobs(
-            *(job_functions.describe, ["a"]),
-            engine="slurm",
-            slurm={"cluster": "local", "no_such": 1},
-            folder=tmp_path,
-        )
+    assert found[0].result["threads"] == 1
+    assert found[1].error == "ValueError: bad-b is bad"
+    assert sorted(told, key=lambda o: o.job) == found
+    assert (tmp_path / "slurm").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("slurm", "said"),
+    [({"cluster": "local", "no_such": 1}, "no_such"), ({"cluster": "moon"}, "moon"), ({}, "srun")],
+)
+def test_what_submitit_does_not_know_is_refused(tmp_path, monkeypatch, slurm, said):
+    """Without Slurm nothing is quietly run on this machine instead."""
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match=said):
+        run_jobs(job_functions.describe, ["a"], engine="slurm", slurm=slurm, folder=tmp_path)
+
+
+@pytest.mark.parametrize(("engine", "package"), [("ray", "ray"), ("slurm", "submitit")])
+def test_a_missing_package_is_named(tmp_path, monkeypatch, engine, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"pip install 'counterpoint\[{engine}\]'"):
+        run_jobs(job_functions.describe, ["a"], engine=engine, folder=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -165,11 +208,19 @@ def test_submitit_runs_them(tmp_path, monkeypatch):
         ({"workers": 0}, "workers is 0"),
         ({"retries": -1}, "retries is -1"),
         ({"gpus": -1.0}, "gpus is -1.0"),
+        ({"gpus": 1.5, "engine": "ray"}, "gpus is 1.5"),
+        ({"gpus": 0.5, "engine": "slurm"}, "gpus is 0.5"),
+        ({"every": 0.0}, "every is 0.0"),
         ({"engine": "slurm"}, "without a folder"),
     ],
 )
 def test_arguments_that_mean_nothing_are_refused(options, said):
     with pytest.raises(InputError, match=said):
         run_jobs(job_functions.describe, ["a"], **options)
+
+
+def test_jobs_must_differ_and_other_processes_must_find_the_function():
     with pytest.raises(InputError, match="names 'a' twice"):
         run_jobs(job_functions.describe, ["a", "a"])
+    with pytest.raises(InputError, match="only a function of a module"):
+        run_jobs(lambda job: {}, ["a"], workers=2)

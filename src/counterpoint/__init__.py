@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from counterpoint.estimator import Counterpoint
     from counterpoint.methods import METHODS, method
     from counterpoint.runs import load
+    from counterpoint.sweeps.grid import read_grid
+    from counterpoint.sweeps.run import sweep
+    from counterpoint.tuning import tune
 
 __version__ = "0.1.0"
 
@@ -26,6 +29,9 @@ _WHERE = {
     "load": "counterpoint.runs",
     "method": "counterpoint.methods",
     "read": "counterpoint.data",
+    "read_grid": "counterpoint.sweeps.grid",
+    "sweep": "counterpoint.sweeps.run",
+    "tune": "counterpoint.tuning",
 }
 
 __all__ = [
@@ -38,6 +44,9 @@ __all__ = [
     "load",
     "method",
     "read",
+    "read_grid",
+    "sweep",
+    "tune",
 ]
 
 

@@ -18,6 +18,7 @@ VERBS = {
     "evaluate": "every measure of a run, beside chance and controls",
     "compare": "several methods on the same rows, seeds as mean and spread",
     "sweep": "a grid of fits from a YAML file, in stacks and on several workers",
+    "tune": "a search for the best options, on validation rows",
     "report": "one HTML file of one run or of hundreds",
     "export": "the figures and tables of a report as SVG, PNG, CSV, LaTeX",
 }

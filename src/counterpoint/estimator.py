@@ -225,7 +225,17 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
             if size != "auto":
                 raise InputError(f"batch_size is {size!r}; give a whole number of at least 1, or 'auto'.")
             size = min(256, max(16, 2 ** int(np.log2(max(rows, 8) / 8))))
-        same = ("epochs", "learning_rate", "warmup", "decay", "ema", "clip", "validation", "patience", "precision")
+        same = (
+            "epochs",
+            "learning_rate",
+            "warmup",
+            "decay",
+            "ema",
+            "clip",
+            "validation",
+            "patience",
+            "precision",
+        )
         return TrainOptions(batch_size=size, **{k: getattr(self, k) for k in same})  # type: ignore[arg-type]
 
     def _hidden(self) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from counterpoint.commands.many import sweep
 from counterpoint.commands.score import compare, evaluate, export, report
 from counterpoint.commands.show import demo, inspect, methods
 from counterpoint.commands.train import fit
+from counterpoint.commands.tune import tune
 
 __all__ = [
     "compare",
@@ -19,4 +20,5 @@ __all__ = [
     "report",
     "sweep",
     "translate",
+    "tune",
 ]

@@ -8,10 +8,9 @@ from counterpoint import runs
 from counterpoint.comparison import shuffle_pairs
 from counterpoint.data import MultimodalData
 from counterpoint.errors import InputError
-from counterpoint.many import Rows, build_key, finished, measure_stack, stacks_of
 from counterpoint.manifest import SCORES
+from counterpoint.many import Rows, build_key, finished, measure_stack, stacks_of
 from counterpoint.sweeps.grid import Grid, Point
-from counterpoint.training.executor import Measured
 
 _JOBS_A_WORKER = 4  # so that workers end at about the same time
 

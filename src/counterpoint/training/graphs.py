@@ -250,8 +250,9 @@ class StepGraph:
             if len(self._constants):
                 name = self._population.models[0].method.name
                 raise InputError(
-                    f"graph has backend {self._how.backend!r}, and the loss of {name} makes tensors of Python "
-                    "numbers, which a compiled step would copy from the host each time; leave backend out."
+                    f"graph has backend {self._how.backend!r}, and the loss of {name} (or a weight of a "
+                    "modality) makes tensors of Python numbers, which a compiled step would copy from the "
+                    "host each time; leave backend out."
                 )
             self._losses = torch.compile(self._losses, backend=self._how.backend, dynamic=False)
         self._captured = self._how.capture(self._population.device)  # the old one's memory goes here
