@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import counterpoint as cp
-from counterpoint import runs
+from counterpoint import protocol, runs
 from counterpoint.evaluate import evaluate, features, label_of, task
 from counterpoint.evaluation.tables import Row
 from counterpoint.manifest import as_json
@@ -64,6 +64,25 @@ def test_the_split_follows_its_seed():
 def test_the_only_label_need_not_be_named():
     assert label_of(labelled(), None) == "kind"
     assert label_of(labelled(), "kind") == "kind"
+
+
+def test_probes_on_raw_features_are_kept(split, tmp_path, monkeypatch):
+    first = task(*split, cache=tmp_path)
+    files = sorted(tmp_path.glob("probe-*.json"))
+    assert len(files) == 2
+    probes = []
+    real = protocol.probe_modalities
+    monkeypatch.setattr(protocol, "probe_modalities", lambda *a, **k: probes.append(1) or real(*a, **k))
+    again = task(*split, cache=tmp_path)
+    assert not probes
+    assert again.raw == first.raw == task(*split).raw
+    for name, result in first.raw.items():
+        assert np.array_equal(again.raw[name].hits, result.hits)
+    files[0].write_text("{")
+    assert task(*split, cache=tmp_path).raw == first.raw
+    assert len(probes) == 3  # two without a folder, one for the damaged file
+    task(split[0], split[1], seed=1, cache=tmp_path)
+    assert len(list(tmp_path.glob("probe-*.json"))) == 4
 
 
 # One model
