@@ -30,7 +30,7 @@ class Weights:
     """
 
     P: torch.Tensor  # (E, n)
-    G: torch.Tensor  # (E, n), their gradients
+    G: torch.Tensor  # (E, n), their gradients; (1, 0) where Adam takes them directly
     best: torch.Tensor  # (E, n), the best so far
     mean: torch.Tensor | None  # (E, n), running means, if any model keeps one
 
@@ -65,35 +65,72 @@ class Weights:
         moments: Sequence[Mapping[str, torch.Tensor]],
         taken: Sequence[int],
     ) -> None:
-        """Take up weights and moments; models of one learning rate and position form a group of Adam."""
-        self.P, self.G, self.best, self.mean = values, torch.zeros_like(values), best, mean
+        """Take up weights and moments."""
+        self.P, self.best, self.mean = values, best, mean
         self.stacked = self._views(values) if self._together else {}
-        self._leaves: Sequence[torch.Tensor] = list(self.stacked.values())
-        self._grads = list(self._views(self.G).values())
+        self._leaves: list[torch.Tensor] = list(self.stacked.values())
         for leaf in self._leaves:
             leaf.requires_grad_()
         if not self._leaves:
-            self._leaves, self._grads = list(self._models[0].parameters()), [g[0] for g in self._grads]
+            self._leaves = list(self._models[0].parameters())
             for parameter, value in zip(self._leaves, self._views(values).values(), strict=True):
                 parameter.data = value[0]
-        self._rows = [torch.nn.Parameter(row) for row in values]
+        limits = [o.clip if o.clip is not None else float("inf") for o in self._options]
+        self._limits = values.new_tensor(limits)[:, None] if min(limits) < float("inf") else None
+        keeps = [o.ema if o.ema is not None else 0.0 for o in self._options]
+        self._keeps = values.new_tensor(keeps)[:, None]
+        self._young = torch.ones_like(self._keeps)
+        self._direct = not self._together and self._limits is None
+        if self._direct:
+            self._lay_direct(moments[0])
+        else:
+            self._lay_rows(moments, taken)
+
+    def _lay_direct(self, moments: Mapping[str, torch.Tensor]) -> None:
+        """One model, nothing to clip: Adam takes gradients as autograd hands them over, without a copy.
+
+        Its moments are views of two rows, so that the state is that of a row.
+        """
+        row = self.P[0]
+        self.G = row.new_empty((1, 0))
+        step = moments.get("step", torch.zeros((), dtype=torch.float32, device=row.device))
+        zero = torch.zeros_like(row)
+        self._row = {k: moments.get(k, zero).clone() for k in ("exp_avg", "exp_avg_sq")}
+        rate = self._rate(self._options[0].learning_rate)
+        capturable = self._graphed and row.is_cuda
+        self._adam = torch.optim.Adam(
+            [{"params": self._leaves, "lr": rate}], fused=True, capturable=capturable
+        )
+        self._leaders = [0]
+        first, second = (self._views(self._row[k][None]).values() for k in ("exp_avg", "exp_avg_sq"))
+        for leaf, m, v in zip(self._leaves, first, second, strict=True):
+            self._adam.state[leaf] = {"step": step.clone(), "exp_avg": m[0], "exp_avg_sq": v[0]}
+
+    def _lay_rows(self, moments: Sequence[Mapping[str, torch.Tensor]], taken: Sequence[int]) -> None:
+        """Adam takes whole rows; models of one learning rate and position form a group."""
+        self.G = torch.zeros_like(self.P)
+        grads = self._views(self.G).values()
+        self._grads = list(grads) if self._together else [g[0] for g in grads]
+        self._rows = [torch.nn.Parameter(row) for row in self.P]
         groups: dict[tuple[Any, ...], list[torch.nn.Parameter]] = {}
         for row, grad, own, at in zip(self._rows, self.G, self._options, taken, strict=True):
             row.grad = grad
             where = (own.warmup, own.decay, own.epochs, at) if own.moves else ()
             groups.setdefault((own.learning_rate, *where), []).append(row)
-        own = [{"params": v, "lr": self._rate(k[0])} for k, v in groups.items()]
-        self._adam = torch.optim.Adam(own, fused=True, capturable=self._graphed and values.is_cuda)
+        given = [{"params": v, "lr": self._rate(k[0])} for k, v in groups.items()]
+        self._adam = torch.optim.Adam(given, fused=True, capturable=self._graphed and self.P.is_cuda)
         first = {id(row): e for e, row in enumerate(self._rows)}
         self._leaders = [first[id(rows[0])] for rows in groups.values()]
         for row, state in zip(self._rows, moments, strict=True):
             if state:
                 self._adam.state[row] = dict(state)
-        limits = [o.clip if o.clip is not None else float("inf") for o in self._options]
-        self._limits = self.P.new_tensor(limits)[:, None] if min(limits) < float("inf") else None
-        keeps = [o.ema if o.ema is not None else 0.0 for o in self._options]
-        self._keeps = self.P.new_tensor(keeps)[:, None]
-        self._young = torch.ones_like(self._keeps)
+
+    def _moments(self, e: int) -> dict[str, torch.Tensor]:
+        """Return Adam's state of row e; empty before its first step."""
+        if not self._direct:
+            return self._adam.state.get(self._rows[e], {})
+        step = self._adam.state[self._leaves[0]]["step"]
+        return {**self._row, "step": step} if step else {}
 
     def _rate(self, value: float) -> float | torch.Tensor:
         """Return a learning rate as Adam takes it; its kernels on a GPU read single precision."""
@@ -130,10 +167,13 @@ class Weights:
 
     def descend(self, loss: torch.Tensor) -> None:
         """Take one step down a loss () with the rates that are set; no number leaves the device."""
-        # One pass over what autograd hands over, instead of clearing rows and adding to them.
         found = torch.autograd.grad(loss, self._leaves, allow_unused=True)
-        for row, grad in zip(self._grads, found, strict=True):
-            row.zero_() if grad is None else row.copy_(grad)
+        if self._direct:
+            for leaf, grad in zip(self._leaves, found, strict=True):
+                leaf.grad = torch.zeros_like(leaf) if grad is None else grad
+        else:  # one pass over what autograd hands over, instead of clearing rows and adding to them
+            for row, grad in zip(self._grads, found, strict=True):
+                row.zero_() if grad is None else row.copy_(grad)
         if self._limits is not None:
             norm = self.G.norm(dim=1, keepdim=True)
             self.G.mul_((self._limits / (norm + 1e-6)).clamp(max=1.0))
@@ -144,15 +184,16 @@ class Weights:
     def remember(self) -> Callable[[], None]:
         """Return a function that puts weights, means and moments back as they are now, in their places."""
         values, mean = self.P.clone(), None if self.mean is None else self.mean.clone()
-        moments = [{k: v.clone() for k, v in self._adam.state.get(row, {}).items()} for row in self._rows]
+        owners = [p for group in self._adam.param_groups for p in group["params"]]
+        moments = [{k: v.clone() for k, v in self._adam.state.get(p, {}).items()} for p in owners]
 
         @torch.no_grad()
         def back() -> None:
             self.P.copy_(values)
             if self.mean is not None and mean is not None:
                 self.mean.copy_(mean)
-            for row, before in zip(self._rows, moments, strict=True):
-                for k, v in self._adam.state[row].items():
+            for owner, before in zip(owners, moments, strict=True):
+                for k, v in self._adam.state[owner].items():
                     v.copy_(before[k]) if before else v.zero_()
 
         return back
@@ -185,7 +226,7 @@ class Weights:
     def select(self, places: Sequence[int], taken: Sequence[int]) -> None:
         """Go on with these rows alone."""
         chosen = list(places)
-        moments = [self._adam.state.get(self._rows[e], {}) for e in chosen]
+        moments = [self._moments(e) for e in chosen]
         self._models = [self._models[e] for e in chosen]
         self._options = [self._options[e] for e in chosen]
         mean = None if self.mean is None else self.mean[chosen]
@@ -193,7 +234,7 @@ class Weights:
 
     def state(self, e: int) -> dict[str, torch.Tensor]:
         """Return all tensors of row e: weights, best weights, mean and moments; not copied."""
-        moments = self._adam.state.get(self._rows[e], {})
+        moments = self._moments(e)
         mean = {} if self.mean is None else {"mean": self.mean[e]}
         return {
             "last": self.P[e],
@@ -208,7 +249,7 @@ class Weights:
         Raises:
             InputError: If one is of another model.
         """
-        moments = [self._adam.state.get(row, {}) for row in self._rows]
+        moments = [self._moments(e) for e in range(len(self.P))]
         values = self.P
         for e, tensors in states.items():
             if tensors["last"].shape != values[e].shape or ("mean" in tensors) != (self.mean is not None):
