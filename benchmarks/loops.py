@@ -27,14 +27,16 @@ ENDLESS = 10**9  # epochs; the race ends the run
 
 
 class Ours:
-    """`Population`: one model, or a stack of models of one method."""
+    """`Population`: one model, or a stack of models of one method; pictures as (C, H, W) or (H, W, C)."""
 
-    def __init__(self, models: int = 1, precision: str = "float32") -> None:
-        self.models, self.precision = models, precision
+    def __init__(self, models: int = 1, precision: str = "float32", last: bool = False) -> None:
+        self.models, self.precision, self.last = models, precision, last
         kind = "one" if models == 1 else f"stack of {models}"
         self.name = f"ours, {kind}" + ("" if precision == "float32" else f", {precision}")
+        self.name += ", channels last" if last else ""
 
     def prepare(self, workload: Workload) -> Paused:
+        workload = workload.last() if self.last else workload
         x, mask = workload.arrays()
         options = TrainOptions(
             ENDLESS,

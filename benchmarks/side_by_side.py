@@ -34,6 +34,8 @@ def ours(workload: Workload) -> list[Contender]:
     found: list[Contender] = [Ours(n) for n in (1, *workload.stacks)]
     if workload.bfloat16 and has_bfloat16():
         found.insert(1, Ours(precision="bfloat16"))
+        if len(workload.shapes[0]) == 3:
+            found.insert(2, Ours(precision="bfloat16", last=True))
     return found
 
 

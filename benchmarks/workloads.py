@@ -74,6 +74,10 @@ class Workload:
             stacks=tuple(s for s in self.stacks if s <= 8),
         )
 
+    def last(self) -> "Workload":
+        """The same pictures with their channels last, (H, W, C)."""
+        return replace(self, shapes=tuple((h, w, c) for c, h, w in self.shapes))
+
     def nets(self, seed: int = 0) -> list[tuple[nn.Module, nn.Module]]:
         """Encoder and decoder of every modality; the same weights for the same seed."""
         made = []

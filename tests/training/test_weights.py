@@ -8,7 +8,10 @@ import torch
 import toy
 from counterpoint.batch import Batch
 from counterpoint.errors import InputError
+from counterpoint.likelihoods import Normal
 from counterpoint.methods import method
+from counterpoint.model import Modality, MultimodalVAE
+from counterpoint.nn import networks
 from counterpoint.seeds import generator
 from counterpoint.training.options import TrainOptions, split
 from counterpoint.training.population import Population
@@ -128,3 +131,19 @@ def test_the_mean_is_what_is_validated_and_kept():
 def test_schedules_that_cannot_be_are_refused(given, said):
     with pytest.raises(InputError, match=said):
         TrainOptions(**given)
+
+
+def test_gradients_of_another_memory_layout_are_those_of_their_weights():
+    """A convolution of channels-last input has such a gradient, which Adam must not read as it lies."""
+    rows = {"m0": torch.rand(24, 8, 8, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)}
+    mask = {"m0": torch.ones(24, dtype=torch.bool)}
+
+    def model(shape):
+        nets = networks("conv", shape, shape, 2, generator=generator(0, "init"), hidden=(4,), width=2)
+        return MultimodalVAE({"m0": Modality(*nets, Normal(shape))}, method("mmvm", {}), 2)
+
+    last, first = model((8, 8, 3)), model((3, 8, 8))
+    given = options({"epochs": 3, "learning_rate": 0.01})
+    Population([last], rows, mask, given, [0]).run()
+    Population([first], {"m0": rows["m0"].permute(0, 3, 1, 2).contiguous()}, mask, given, [0]).run()
+    torch.testing.assert_close(weights(last), weights(first), rtol=1e-9, atol=1e-9)

@@ -170,7 +170,8 @@ class Weights:
         found = torch.autograd.grad(loss, self._leaves, allow_unused=True)
         if self._direct:
             for leaf, grad in zip(self._leaves, found, strict=True):
-                leaf.grad = torch.zeros_like(leaf) if grad is None else grad
+                # Fused kernels go through memory: a convolution's gradient may have its channels last there.
+                leaf.grad = torch.zeros_like(leaf) if grad is None else grad.contiguous()
         else:  # one pass over what autograd hands over, instead of clearing rows and adding to them
             for row, grad in zip(self._grads, found, strict=True):
                 row.zero_() if grad is None else row.copy_(grad)
