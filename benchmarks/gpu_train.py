@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from gpu_common import ENDLESS, GFLOP, Bench, release, seconds, short, told
-from gpu_ladder import BEST, COMPILED, LADDER, Ours, Task, pictures
+from gpu_ladder import BEST, COMPILED, LADDER, Ours, pictures
+from gpu_task import Task
 from torch import Tensor, nn
 
 from counterpoint.model import MultimodalVAE

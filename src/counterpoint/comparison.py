@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from counterpoint import atomic, configuration, runs
+from counterpoint import atomic, runs
 from counterpoint.data import MultimodalData, read
 from counterpoint.data.multimodal import check_names
 from counterpoint.errors import InputError, choose, whole
@@ -17,7 +17,8 @@ from counterpoint.estimator import Counterpoint
 from counterpoint.evaluate import Evaluation, evaluate
 from counterpoint.evaluation.shuffles import shuffled_pairs
 from counterpoint.evaluation.tables import Column, Row, collect, table_cells, to_markdown
-from counterpoint.manifest import MANIFEST, as_json
+from counterpoint.manifest import as_json
+from counterpoint.many import Rows, finished
 from counterpoint.measures.listed import PAPER
 from counterpoint.methods import METHODS
 from counterpoint.protocol import Task, hold_out, label_of, task
@@ -274,12 +275,9 @@ def _fitted(
         estimator.fit(rows)
     else:
         folder = planned.folder(out)
-        config = folder / "config.yaml"
-        same = config.exists() and config.read_text() == configuration.config_text(estimator)
-        if same and (folder / MANIFEST).exists():
+        if finished(folder, estimator, Rows(rows)):
             loaded = runs.load(folder)
-            if loaded.data_summary_["fingerprint"] == estimator.fingerprint(rows):
-                return loaded, sum(row["seconds"] for row in loaded.history_)
+            return loaded, sum(row["seconds"] for row in loaded.history_)
         estimator.fit(rows, run=folder, overwrite=True)
     return estimator, sum(row["seconds"] for row in estimator.history_)
 

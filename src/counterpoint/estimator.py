@@ -1,6 +1,7 @@
 """The estimator: fit on data of any kind, then ask. Manners of scikit-learn; names and units of the data."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -225,18 +226,8 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
             if size != "auto":
                 raise InputError(f"batch_size is {size!r}; give a whole number of at least 1, or 'auto'.")
             size = min(256, max(16, 2 ** int(np.log2(max(rows, 8) / 8))))
-        same = (
-            "epochs",
-            "learning_rate",
-            "warmup",
-            "decay",
-            "ema",
-            "clip",
-            "validation",
-            "patience",
-            "precision",
-        )
-        return TrainOptions(batch_size=size, **{k: getattr(self, k) for k in same})  # type: ignore[arg-type]
+        same = {f.name: getattr(self, f.name) for f in fields(TrainOptions) if f.name != "batch_size"}
+        return TrainOptions(batch_size=size, **same)
 
     def _hidden(self) -> tuple[int, ...]:
         if isinstance(self.hidden, (str, int)) or not hasattr(self.hidden, "__iter__"):
@@ -291,10 +282,3 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
             InputError: If the estimator is not fitted, or the directory holds something else.
         """
         return runs.save(self, run)
-
-    def fingerprint(self, X: Any) -> str:
-        """Return a hash of this configuration and the data as the model would read them."""
-        data = read(X)
-        dtype = self._options(len(data)).dtype
-        batch = prepared_batch(data, self._prepare(data), dtype, self.device, keep_bytes=True)
-        return configuration.fingerprint(self, configuration.data_digest(batch.x, batch.mask))

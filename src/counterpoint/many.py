@@ -61,7 +61,7 @@ class Rows:
         return self._known[key]
 
     def fingerprint(self, estimator: Counterpoint) -> str:
-        """Return what `estimator.fingerprint` returns."""
+        """Return a hash of an estimator's configuration and of the rows as its model reads them."""
         return configuration.fingerprint(estimator, self.prepared(estimator)[2])
 
 
@@ -70,7 +70,7 @@ def finished(run: Path, estimator: Counterpoint, rows: Rows) -> bool:
     config = run / "config.yaml"
     if not (run / MANIFEST).exists() or config.read_text() != configuration.config_text(estimator):
         return False
-    card = json.loads((run / "data_card.json").read_text())
+    card = runs.read_card(run / "data_card.json")
     return card["training"].get("fingerprint") == rows.fingerprint(estimator)
 
 

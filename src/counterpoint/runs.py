@@ -101,7 +101,7 @@ def load(
     folder = _path(run)
     check_device(device)
     verify(folder)
-    card = _card(folder / "data_card.json")
+    card = read_card(folder / "data_card.json")
     estimator = Counterpoint(**configuration.read_config(folder / "config.yaml"))
     if networks:
         kinds = estimator.network if isinstance(estimator.network, Mapping) else {}
@@ -166,8 +166,12 @@ def check_device(device: Any) -> None:
         )
 
 
-def _card(path: Path) -> dict[str, Any]:
-    """Return the data card, with all its parts."""
+def read_card(path: Path) -> dict[str, Any]:
+    """Return a data card, with all its parts.
+
+    Raises:
+        InputError: If it is damaged.
+    """
     try:
         card = json.loads(path.read_text())
         _ = card["training"]["best_epoch"], card["preparation"]

@@ -1,7 +1,6 @@
 """The size of a stack is measured; the measurement trains nothing that is kept."""
 
 import pytest
-import torch
 
 import toy
 from counterpoint.methods import method
@@ -54,4 +53,3 @@ def test_really_measured():
     found = measure(build, 2, steps=1)
     assert found.size in (1, 2)
     assert found.seconds > 0
-    torch.manual_seed(0)

@@ -70,7 +70,7 @@ def _show_plan(plan: Any) -> None:
 
     cells = [["method", "runs", "there", "stack", "ms a step", "min at most"]]
     for g in plan.groups:
-        ms = f"{g.tried[max(k for k in g.tried if k <= g.stack)]:.2f}" if g.tried else "-"
+        ms = f"{g.tried[g.stack]:.2f}" if g.tried else "-"
         size = str(g.stack) if g.todo else "-"
         minutes = f"{g.seconds * g.todo / 60:.1f}"
         cells.append([g.method, str(g.todo + g.there), str(g.there), size, ms, minutes])

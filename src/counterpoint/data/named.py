@@ -3,41 +3,35 @@
 import inspect
 import os
 from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from counterpoint.data.arrays import read
 from counterpoint.data.multimodal import MultimodalData
 from counterpoint.data.polymnist import polymnist
-from counterpoint.data.polymnist_files import read_polymnist_folders
+from counterpoint.data.polymnist_files import PolyMNIST, read_polymnist_folders
 from counterpoint.errors import InputError, choose
 
 Split = tuple[MultimodalData, MultimodalData]
 
 
-def _polymnist(folder: str, **options: Any) -> Split:
-    """(Translated) PolyMNIST, built from MNIST and photographs; see `polymnist`."""
-    sets = polymnist(folder, **options)
-    return read(sets.train, labels={"digit": sets.train_labels}), read(
-        sets.test, labels={"digit": sets.test_labels}
-    )
+def _digits(make: Callable[..., PolyMNIST]) -> Callable[..., Split]:
+    """Let a function that makes PolyMNIST return rows; its options stay to be seen."""
+
+    @wraps(make)
+    def rows(*args: Any, **options: Any) -> Split:
+        sets = make(*args, **options)
+        train = read(sets.train, labels={"digit": sets.train_labels})
+        return train, read(sets.test, labels={"digit": sets.test_labels})
+
+    return rows
 
 
-def _polymnist_folders(folder: str, *, modalities: int = 3) -> Split:
-    """PolyMNIST as its authors publish it: folders of PNG files; see `read_polymnist_folders`."""
-    sets = read_polymnist_folders(folder, modalities=modalities)
-    return read(sets.train, labels={"digit": sets.train_labels}), read(
-        sets.test, labels={"digit": sets.test_labels}
-    )
-
-
+# Name -> a function from a folder and options to training and test rows.
 NAMED: dict[str, Callable[..., Split]] = {
-    "polymnist": _polymnist,
-    "polymnist_folders": _polymnist_folders,
-}
-_OPTIONS: dict[str, Callable[..., Any]] = {
-    "polymnist": polymnist,
-    "polymnist_folders": read_polymnist_folders,
+    "polymnist": _digits(polymnist),
+    "polymnist_folders": _digits(read_polymnist_folders),
 }
 
 
@@ -57,7 +51,7 @@ def named(given: Mapping[str, Any]) -> Split:
 Did you mean 'polymnist'?
     """
     options = check_named(given)
-    return NAMED[str(given["name"])](**options)
+    return NAMED[str(given["name"])](options.pop("folder"), **options)
 
 
 def check_named(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,7 +61,7 @@ def check_named(given: Mapping[str, Any]) -> dict[str, Any]:
         InputError: If there is no such set or option, or no folder.
     """
     name = choose("data: name", given.get("name"), NAMED)
-    allowed = [k for k in inspect.signature(_OPTIONS[name]).parameters if k != "base"]
+    _, *allowed = inspect.signature(NAMED[name]).parameters  # the first is the folder
     options = {k: v for k, v in given.items() if k != "name"}
     for key in options:
         choose(f"data: option of {name}", key, ["folder", *allowed])

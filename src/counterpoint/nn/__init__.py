@@ -11,9 +11,8 @@ from counterpoint.nn.build import build as build_network  # the name itself is t
 from counterpoint.nn.channels_last import (
     ChannelsLastDecoder,
     ChannelsLastEncoder,
-    decoder_of,
-    encoder_of,
     is_channels_last,
+    wrapped,
 )
 from counterpoint.nn.conv import LEAST, ConvDecoder, ConvEncoder
 from counterpoint.nn.events import ACTIVATIONS, sizes
@@ -98,12 +97,14 @@ def networks(
     if kind == "resnet":
         encode = partial(ResNetEncoder, latent_dim=latent_dim, heads=heads, **same)
         decode = partial(ResNetDecoder, latent_dim, **same)
-        encoder, decoder = partial(encoder_of, encode, reads), partial(decoder_of, decode, gives)
+        encoder = partial(wrapped, ChannelsLastEncoder, encode, reads)
+        decoder = partial(wrapped, ChannelsLastDecoder, decode, gives)
     elif kind == "conv":
         units, same = max((latent_dim, *hidden)), {**same, "activation": activation}
         encode = partial(ConvEncoder, latent_dim=latent_dim, heads=heads, hidden=units, **same)
         decode = partial(ConvDecoder, latent_dim, **same)
-        encoder, decoder = partial(encoder_of, encode, reads), partial(decoder_of, decode, gives)
+        encoder = partial(wrapped, ChannelsLastEncoder, encode, reads)
+        decoder = partial(wrapped, ChannelsLastDecoder, decode, gives)
     elif kind == "text":
         encoder = partial(TextEncoder, reads, latent_dim, heads, activation=activation, **same)
         decoder = partial(TextDecoder, latent_dim, gives, activation=activation, **same)

@@ -88,48 +88,29 @@ class ChannelsLastDecoder(nn.Module):
         return self.network(z).permute(0, 2, 3, 1)
 
 
-def encoder_of(make: Callable[[tuple[int, ...]], nn.Module], shape: tuple[int, ...]) -> nn.Module:
-    """Return what `make` makes for a shape; of (H, W, C), for (C, H, W) and wrapped.
-
-    Args:
-        make: From the shape of one event to its encoder.
-        shape: What the encoder reads of one row.
-
-    Raises:
-        InputError: If `make` refuses the shape.
-
-    Example:
-        >>> from counterpoint.nn.conv import ConvEncoder
-        >>> net = encoder_of(lambda shape: ConvEncoder(shape, 2, width=4), (9, 8, 3))
-        >>> type(net).__name__, type(net.network).__name__
-        ('ChannelsLastEncoder', 'ConvEncoder')
-    """
-    return _wrapped(ChannelsLastEncoder, make, shape)
-
-
-def decoder_of(make: Callable[[tuple[int, ...]], nn.Module], shape: tuple[int, ...]) -> nn.Module:
-    """Return what `make` makes for a shape; of (H, W, C), for (C, H, W) and wrapped.
-
-    Args:
-        make: From the shape of one output to its decoder.
-        shape: What the decoder gives for one row.
-
-    Raises:
-        InputError: If `make` refuses the shape.
-
-    Example:
-        >>> decoder_of(lambda shape: nn.Unflatten(1, shape), (7,))
-        Unflatten(dim=1, unflattened_size=(7,))
-    """
-    return _wrapped(ChannelsLastDecoder, make, shape)
-
-
-def _wrapped(
+def wrapped(
     wrapper: Callable[[nn.Module], nn.Module],
     make: Callable[[tuple[int, ...]], nn.Module],
     shape: tuple[int, ...],
 ) -> nn.Module:
-    """Make a network; an error about (C, H, W) says which (H, W, C) was given."""
+    """Return what `make` makes for a shape; of (H, W, C), for (C, H, W) and wrapped.
+
+    Args:
+        wrapper: `ChannelsLastEncoder` or `ChannelsLastDecoder`.
+        make: From the shape of one event to its network.
+        shape: What an encoder reads, or a decoder gives, of one row.
+
+    Raises:
+        InputError: If `make` refuses the shape; of (C, H, W), it says which (H, W, C) was given.
+
+    Example:
+        >>> from counterpoint.nn.conv import ConvEncoder
+        >>> net = wrapped(ChannelsLastEncoder, lambda shape: ConvEncoder(shape, 2, width=4), (9, 8, 3))
+        >>> type(net).__name__, type(net.network).__name__
+        ('ChannelsLastEncoder', 'ConvEncoder')
+        >>> wrapped(ChannelsLastDecoder, lambda shape: nn.Unflatten(1, shape), (7,))
+        Unflatten(dim=1, unflattened_size=(7,))
+    """
     if not is_channels_last(shape):
         return make(shape)
     try:

@@ -43,9 +43,8 @@ class _Work:
         once, found = self.grid.once, result.to_dict()
         if point.control:
             found["control"] = CONTROL
-        if once["test_data"] is None and isinstance(
-            once["data"], str
-        ):  # so that `evaluate` can cut off the same test rows
+        if once["test_data"] is None and isinstance(once["data"], str):
+            # By which `evaluate` cuts off the same test rows.
             found["split"] = {"test": once["test"], "label": self.on.label, "seed": once["split_seed"]}
         runs.add_scores(self.out / point.name, found, result.exhibits or None)
 

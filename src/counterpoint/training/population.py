@@ -40,8 +40,8 @@ class Population:
         mask: name -> bool (N,) or (N, *event).
         options: How to train, for all models, or one for each; see `options.OWN` for what may differ.
         seeds: One per model.
-        stacked: Whether to run under `vmap`; several models do, one does not unless it is said. Sums have
-            another order there: a model is the same to the last bit in any stack, up to rounding as alone.
+        stacked: Whether to run under `vmap`; several models do, one does not unless it is said. A model is
+            the same alone and in any stack up to rounding.
         graph: Whether to capture the step in a CUDA graph, or how; see `training.graphs`.
 
     Raises:
@@ -105,7 +105,6 @@ class Population:
             TrainingDivergedError: If a loss term of a model that trains alone is no longer finite and nobody
                 is told of stops. Else such a model stops, keeps its best state, and its `error` says why.
         """
-        self._told = each_stop is not None
         self._drop_stopped(each_stop)  # of a checkpoint
         while self.running:
             started = time.perf_counter()
@@ -113,6 +112,8 @@ class Population:
             with self.weights.kept():
                 held = self._validate()
             self._record(sums, held, time.perf_counter() - started)
+            if len(self.models) == 1 and each_stop is None:
+                self.progress[0].refuse_divergence(self.options[0].learning_rate)
             if each_epoch is not None:
                 each_epoch(self)
             self._drop_stopped(each_stop)
@@ -238,8 +239,6 @@ class Population:
             share = seconds / len(self.running)
             if p.close_epoch(now, self.models[e].method.at(p.step), share, self.options[e], sound[place]):
                 self.weights.keep_best(place)
-            if len(self.models) == 1 and not self._told:
-                p.refuse_divergence(self.options[e].learning_rate)
 
     def state(self, e: int = 0) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         """Return what a running model needs for an exact resume: tensors, and text for the file's header."""
