@@ -1,0 +1,63 @@
+"""Where a method was first described: what a recipe's `PAPER` holds, and its BibTeX."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A publication.
+
+    Args:
+        authors: As `("Family, Given", ...)`, in order.
+        title: Title.
+        venue: Conference, journal, or `"arXiv"`.
+        year: Of publication.
+        url: Where it is to be read.
+
+    Example:
+        >>> paper = Paper(("Kingma, Diederik P.", "Welling, Max"), "Auto-Encoding", "ICLR", 2014, "https://x")
+        >>> paper.short
+        'Kingma & Welling 2014'
+        >>> print(paper.bibtex())
+        @inproceedings{kingma2014,
+          author = {Kingma, Diederik P. and Welling, Max},
+          title = {{Auto-Encoding}},
+          booktitle = {ICLR},
+          year = {2014},
+          url = {https://x},
+        }
+    """
+
+    authors: tuple[str, ...]
+    title: str
+    venue: str
+    year: int
+    url: str
+
+    @property
+    def families(self) -> list[str]:
+        """The authors' family names."""
+        return [author.split(",")[0] for author in self.authors]
+
+    @property
+    def short(self) -> str:
+        """Authors and year, as in running text."""
+        names = self.families
+        if len(names) > 2:
+            return f"{names[0]} et al. {self.year}"
+        return f"{' & '.join(names)} {self.year}"
+
+    def bibtex(self) -> str:
+        """Return the entry."""
+        preprint = self.venue == "arXiv"
+        key = "".join(c for c in self.families[0].lower() if c.isalpha()) + str(self.year)
+        where = ("howpublished", "arXiv preprint") if preprint else ("booktitle", self.venue)
+        fields = {
+            "author": " and ".join(self.authors),
+            "title": f"{{{self.title}}}",
+            where[0]: where[1],
+            "year": self.year,
+            "url": self.url,
+        }
+        lines = "".join(f"  {k} = {{{v}}},\n" for k, v in fields.items())
+        return f"@{'misc' if preprint else 'inproceedings'}{{{key},\n{lines}}}"
