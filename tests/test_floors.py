@@ -16,10 +16,10 @@ SOURCE = Path(__file__).parent.parent / "src" / "counterpoint"
 FLOORS = {
     0: ("atomic", "batch", "distributions", "errors", "schedules", "seeds", "shapes"),
     1: ("likelihoods", "nn"),
-    2: ("aggregation", "priors"),
+    2: ("aggregation", "priors", "private"),
     3: ("model", "objectives"),
     4: ("methods",),
-    5: ("data", "estimates", "evaluation", "inference", "training"),
+    5: ("costs", "data", "estimates", "evaluation", "inference", "training"),
     6: (
         *("asking", "assembly", "comparison", "configuration", "estimator", "evaluate", "manifest"),
         *("engines", "many", "measures", "protocol", "provenance", "runs", "sweeps", "tuning"),

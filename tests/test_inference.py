@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import toy
-from counterpoint import inference
+from counterpoint import costs, inference
 from counterpoint.aggregation import Posterior
 from counterpoint.batch import Batch
 from counterpoint.distributions import DiagNormal
@@ -66,7 +66,7 @@ def test_answers_do_not_depend_on_the_chunks(name, monkeypatch):
         "joint": lambda: inference.joint_mean(model, batch),
         "own": lambda: inference.unimodal_mean(model, batch).nan_to_num(-99.0),
         "decoded": lambda: inference.reconstruct(model, batch, "b", draws=0, generator=g()),
-        "nll": lambda: inference.distortion(model, batch, "b", batch, generator=g(), draws=0),
+        "nll": lambda: costs.distortion(model, batch, "b", batch, generator=g(), draws=0),
     }
     whole = {k: ask() for k, ask in asked.items()}
     monkeypatch.setattr(inference.chunks, "__defaults__", (4,))
@@ -174,21 +174,21 @@ def test_counts_are_imputed_at_the_typical_exposure_and_reconstructed_at_their_o
 @every
 def test_distortion_is_zero_without_truth_and_minus_log_p_with(name):
     model, batch = toy.model(method(name)), toy.batch()
-    found = inference.distortion(model, batch, "b", batch, generator=g(), draws=3)
+    found = costs.distortion(model, batch, "b", batch, generator=g(), draws=3)
     assert (found[~batch.present[1]] == 0).all()
     assert (found[batch.present[1]] > 0).all()
     held_back = Batch(
         {**batch.x, "b": torch.zeros_like(batch.x["b"])},
         {**batch.mask, "b": torch.zeros_like(batch.mask["b"])},
     )
-    crossed = inference.distortion(model, held_back, "b", batch, generator=g(), draws=0)
+    crossed = costs.distortion(model, held_back, "b", batch, generator=g(), draws=0)
     assert (crossed[batch.present[1]] > 0).all()
 
 
 @every
 def test_rates_are_those_of_training_without_their_factors(name):
     model, batch = toy.model(method(name)), toy.batch(missing=False)
-    found = inference.rates(model, batch, generator=g())
+    found = costs.rates(model, batch, generator=g())
     terms = model.loss(batch, toy.noise(model, ROWS), model.method.at(0)).terms
     assert all(v.shape == (ROWS,) for v in found.values())
     if name == "mvae":  # its training rate is the sum over its subsets
@@ -215,6 +215,6 @@ def test_rates_take_the_final_value_of_a_schedule():
     scheduled = toy.model(method("mmvm", {"alpha": "linear:1:0:10"}))
     constant = toy.model(method("mmvm", {"alpha": 0.0}))
     constant.load_state_dict(scheduled.state_dict())
-    found = inference.rates(scheduled, batch, generator=g())
-    for name, rate in inference.rates(constant, batch, generator=g()).items():
+    found = costs.rates(scheduled, batch, generator=g())
+    for name, rate in costs.rates(constant, batch, generator=g()).items():
         close(found[name], rate)

@@ -68,7 +68,9 @@ def test_total_is_the_weighted_sum_of_the_terms(variant):
     hyper = {**model.method.at(0)}
     loss, _ = evaluated(model, data(), toy.noise(model, ROWS), hyper)
     distortion = sum(model[n].weight * loss.terms[f"distortion/{n}"] for n in model.names)
-    rate = sum(v for k, v in loss.terms.items() if k.startswith("rate"))
+    own = hyper.get("beta_private", 1.0)
+    rate = sum(v for k, v in loss.terms.items() if k.startswith("rate") and "private" not in k)
+    rate = rate + own * sum(v for k, v in loss.terms.items() if k.startswith("rate_private/"))
     power = getattr(model.method.objective, "beta_power", 1)
     close(loss.total, distortion + hyper["beta"] ** power * rate)
     assert loss.total.dtype == toy.DTYPE
@@ -114,7 +116,7 @@ def test_an_absent_modality_is_as_if_the_model_had_none(variant):
     """Rows that never have modality c: the same joint posterior as from a model without it."""
     model = toy.model(method(*variant))
     batch = data().given(("a", "b"))
-    smaller = MultimodalVAE({n: model[n] for n in ("a", "b")}, model.method, toy.D)
+    smaller = toy.of(model, ("a", "b"))
     without = Batch({n: batch.x[n] for n in ("a", "b")}, {n: batch.mask[n] for n in ("a", "b")})
     full = torch.tensor([True, True]).unsqueeze(-1) & without.present.all(0)
     if getattr(model.method.aggregation, "prior_expert", "none") == "full":
@@ -140,7 +142,7 @@ def without_positional(variant):
 def test_permuting_the_modalities_permutes_the_result(variant):
     model = toy.model(without_positional(variant))
     order = ("c", "a", "b")
-    other = MultimodalVAE({n: model[n] for n in order}, model.method, toy.D)
+    other = toy.of(model, order)
     batch = data()
     swapped = Batch({n: batch.x[n] for n in order}, {n: batch.mask[n] for n in order})
     noise = toy.noise(model, ROWS)

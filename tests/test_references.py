@@ -38,16 +38,27 @@ class Row:
     def __init__(self, model, batch, noise, b):
         self.model, self.batch, self.noise, self.b = model, batch, noise, b
         self.present = [m for m, n in enumerate(NAMES) if bool(batch.mask[n][b].any())]
-        self.q = {m: self._encode(m) for m in self.present}
+        self.private = model.method.private_dim
+        both = {m: self._encode(m) for m in self.present}
+        self.q = {m: q[0] if self.private else q for m, q in both.items()}
+        self.own = {m: q[1] for m, q in both.items()} if self.private else {}
 
     def _encode(self, m):
         out = self.model[NAMES[m]].encoder(self.batch.x[NAMES[m]][self.b : self.b + 1])[0]
         if self.model.method.posterior.heads == 1:
             return out
-        return Normal(out[: toy.D], torch.exp(out[toy.D :] / 2))
+        if self.private:
+            cut = 2 * toy.D
+            return normal(out[:cut]), normal(out[cut:])
+        return normal(out)
 
     def eps(self, k, e):
-        return self.noise.normal[k, e, self.b]
+        return self.noise.normal[k, e, self.b, : toy.D]
+
+    def w(self, k, m):
+        """A draw of modality m's private latent."""
+        q = self.own[m]
+        return q.loc + q.scale * self.noise.normal[k, m, self.b, toy.D :]
 
     def uniform(self, u=0):
         return float(self.noise.uniform[u, self.b])
@@ -68,12 +79,24 @@ class Row:
                 total = total - each
         return self.model[name].weight * total
 
-    def all_nll(self, z):
-        return sum(self.nll(m, z) for m in self.present)
+    def all_nll(self, z, k=0):
+        """Of everything present, from a shared latent and, where there are some, the k-th private ones."""
+        read = {m: torch.cat([z, self.w(k, m)]) if self.private else z for m in self.present}
+        return sum(self.nll(m, read[m]) for m in self.present)
+
+    def private_rates(self, h):
+        """beta times what the private latents cost."""
+        return sum(h["beta"] * h["beta_private"] * rate(q) for q in self.own.values())
+
+
+def normal(heads):
+    """Read locs and log-variances."""
+    loc, log_variance = heads.chunk(2)
+    return Normal(loc, torch.exp(log_variance / 2))
 
 
 def rate(q):
-    return kl_divergence(q, STANDARD).sum()
+    return kl_divergence(q, Normal(torch.zeros_like(q.loc), torch.ones_like(q.loc))).sum()
 
 
 def product(parts, prior):
@@ -129,11 +152,11 @@ def mixture(row, o, h, subsets, prior):
     for k in range(o["draws"]):
         if o["draw"] == "all":
             for e, q in experts.items():
-                total = total + row.all_nll(q.loc + q.scale * row.eps(k, e)) / len(held) / o["draws"]
+                total = total + row.all_nll(q.loc + q.scale * row.eps(k, e), k) / len(held) / o["draws"]
         else:
             q = experts[held[int(share(row, o, len(subsets)) * len(held))]]
-            total = total + row.all_nll(q.loc + q.scale * row.eps(k, 0)) / o["draws"]
-    return total
+            total = total + row.all_nll(q.loc + q.scale * row.eps(k, 0), k) / o["draws"]
+    return total + row.private_rates(h)
 
 
 def share(row, o, experts):

@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -10,6 +11,7 @@ from counterpoint.batch import Batch
 from counterpoint.likelihoods import likelihood
 from counterpoint.methods import METHODS
 from counterpoint.model import Method, Modality, MultimodalVAE
+from counterpoint.nn import JointEncoder
 
 D = 2
 DTYPE = torch.float64
@@ -26,6 +28,7 @@ OPTIONS = {
     "of": ["variance", "scale"],
     "beta_power": [1, 2],
     "random_subsets": [0, 1, 2],
+    "private_dim": [3],
 }
 REFUSED = {("mvae", "prior_expert", "full")}  # sub-sampling has no full set to single out
 
@@ -71,6 +74,11 @@ def variants() -> list[tuple[str, dict]]:
                 (name, {"draw": d, "prior_expert": "full", "kl_count": "per_modality"})
                 for d in OPTIONS["draw"]
             ]
+        if "private_dim" in takes and "draw" in takes:
+            found += [
+                (name, {"private_dim": 3, "beta_private": 0.5, "draw": d, "draws": 2})
+                for d in OPTIONS["draw"]
+            ]
         if "draw" in takes and "draws" in takes:
             found += [(name, {"draw": d, "draws": 2, "beta": 0.5}) for d in OPTIONS["draw"]]
         found += [(name, {"preset": p, **({"beta": 0.5} if "beta" in takes else {})}) for p in presets(name)]
@@ -88,18 +96,29 @@ def model(
 ) -> MultimodalVAE:
     """Two-layer networks with random weights for modalities as in `KINDS`."""
     kinds = KINDS[kinds] if isinstance(kinds, str) else kinds
-    parts = {}
+    parts, trunks = {}, []
     for i, (name, (kind, shape, _)) in enumerate(kinds.items()):
         p = likelihood(kind, shape, classes=CLASSES if kind == "categorical" else None)
         inputs, outputs = (int(torch.Size(s).numel()) for s in (p.input_shape, p.output_shape))
-        heads = method.posterior.heads * latent
+        columns = latent + method.private_dim
+        heads = method.posterior.heads * columns
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 5), nn.Tanh(), nn.Linear(5, heads))
         decoder = nn.Sequential(
-            nn.Linear(latent, 5), nn.Tanh(), nn.Linear(5, outputs), nn.Unflatten(1, p.output_shape)
+            nn.Linear(columns, 5), nn.Tanh(), nn.Linear(5, outputs), nn.Unflatten(1, p.output_shape)
         )
         parts[name] = Modality(encoder, decoder, p, weight=1.0 + 0.5 * i)
-    made = MultimodalVAE(parts, method, latent).to(dtype)
+        trunks.append(nn.Sequential(nn.Flatten(), nn.Linear(inputs, 5)))
+    joint = JointEncoder(trunks, nn.Linear(5, method.posterior.heads * latent)) if method.joint else None
+    made = MultimodalVAE(parts, method, latent, joint).to(dtype)
     return randomise(made, seed)
+
+
+def of(m: MultimodalVAE, names: Sequence[str], method: Method | None = None) -> MultimodalVAE:
+    """The same networks for some of the modalities, or for all in another order."""
+    joint = None
+    if m.joint is not None:
+        joint = JointEncoder([m.joint.trunks[m.names.index(n)] for n in names], m.joint.head)
+    return MultimodalVAE({n: m[n] for n in names}, method or m.method, m.latent_dim, joint)
 
 
 def randomise(module: nn.Module, seed: int) -> nn.Module:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from counterpoint import inference
+from counterpoint import costs, inference
 from counterpoint.batch import Batch
 from counterpoint.data import MultimodalData, Preparation, read
 from counterpoint.data.multimodal import expand
@@ -234,10 +234,10 @@ class Questions:
             for key, given in (("given_all", batch), ("given_itself", batch.given((name,)))):
                 noise = self._noise(f"score/{key}/{name}", seed)
                 values[key] = (
-                    inference.distortion(model, given, name, batch, generator=noise)[there].mean().item()
+                    costs.distortion(model, given, name, batch, generator=noise)[there].mean().item()
                 )
             out[name] = values
-        rates = inference.rates(model, batch, generator=self._noise("score/rate", seed))
+        rates = costs.rates(model, batch, generator=self._noise("score/rate", seed))
         for name, rate in rates.items():
             if name == "rate":
                 out["joint"] = {"rate": rate.mean().item()}

@@ -1,6 +1,7 @@
 """From prepared data and a method to a model: which network and likelihood each modality gets."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,8 @@ from counterpoint.distributions import DiagNormal, Point
 from counterpoint.errors import InputError, choose, number, whole
 from counterpoint.likelihoods import Likelihood, likelihood
 from counterpoint.model import Method, Modality, MultimodalVAE
-from counterpoint.nn import networks
+from counterpoint.nn import JointEncoder, SideBySide, networks
+from counterpoint.nn.build import build
 from counterpoint.priors import NoPrior
 from counterpoint.seeds import generator
 
@@ -61,25 +63,65 @@ def assemble(
         for name in given if isinstance(given, Mapping) else ():
             choose(f"{what}: modality", name, names)
     modalities: dict[str, Modality] = {}
+    trunks: list[nn.Module] = []
+    width_of = {"hidden": hidden, "width": width}
     for name in names:
         one = preparation[name]
         p = likelihood(one.likelihood, one.event, classes=one.n_categories, typical=one.library_size or 1.0)
         kind = network.get(name, "auto") if isinstance(network, Mapping) else network
-        heads = method.posterior.heads
         if isinstance(kind, str):
             draw = generator(seed, "init", name)
-            size = {"heads": heads, "hidden": hidden, "width": width}
             try:
-                encoder, decoder = networks(
-                    kind, p.input_shape, p.output_shape, latent_dim, generator=draw, **size
-                )
+                encoder, decoder = _networks(kind, p, method, latent_dim, draw, width_of)
+                if method.joint:
+                    trunks.append(_trunk(kind, p, _units(hidden, latent_dim), draw, width_of))
             except InputError as error:
                 raise InputError(f"network of modality {name!r}: {error}") from error
+        elif method.joint:
+            raise InputError(
+                f"network of {name!r} is a pair of modules, and {method.name} has a third network that reads "
+                "all modalities, which is made from a kind; name a kind."
+            )
         else:
-            encoder, decoder = _own_networks(name, kind, p, latent_dim, heads)
+            encoder, decoder = _own_networks(name, kind, p, latent_dim, method)
         weight = number(f"the weight of modality {name!r}", (weights or {}).get(name, 1.0), open_=True)
         modalities[name] = Modality(encoder, decoder, p, weight)
-    return MultimodalVAE(modalities, method, latent_dim)
+    return MultimodalVAE(modalities, method, latent_dim, _joint(trunks, hidden, latent_dim, method, seed))
+
+
+def _networks(
+    kind: str, p: Likelihood, method: Method, latent_dim: int, draw: torch.Generator, sizes: Mapping[str, Any]
+) -> tuple[nn.Module, nn.Module]:
+    """Make encoder and decoder of one modality; its private latents are among what they give and read."""
+    private = method.private_dim
+    make = partial(networks, kind, p.input_shape, p.output_shape, generator=draw, **sizes)
+    heads = method.posterior.heads
+    encoder, decoder = make(latent_dim + private, heads=heads)
+    if private and method.private_trunk:
+        encoder = SideBySide([make(d, heads=heads)[0] for d in (latent_dim, private)])
+    return encoder, decoder
+
+
+def _units(hidden: Sequence[int], latent_dim: int) -> int:
+    """Return the columns in which a joint encoder adds up its trunks."""
+    return max((2 * latent_dim, *hidden))
+
+
+def _trunk(
+    kind: str, p: Likelihood, units: int, draw: torch.Generator, sizes: Mapping[str, Any]
+) -> nn.Module:
+    """Make a joint encoder's trunk for one modality: an encoder with one head."""
+    return networks(kind, p.input_shape, p.output_shape, units, generator=draw, heads=1, **sizes)[0]
+
+
+def _joint(
+    trunks: Sequence[nn.Module], hidden: Sequence[int], latent_dim: int, method: Method, seed: int
+) -> JointEncoder | None:
+    """Make the encoder that reads all modalities, for a method that has one."""
+    if not method.joint:
+        return None
+    units, outputs = _units(hidden, latent_dim), method.posterior.heads * latent_dim
+    return JointEncoder(trunks, build(partial(nn.Linear, units, outputs), generator(seed, "init", "joint")))
 
 
 def _check_family(method: Method) -> None:
@@ -112,7 +154,7 @@ def _check_experts(method: Method, modalities: int) -> None:
 
 
 def _own_networks(
-    name: str, pair: Any, p: Likelihood, latent_dim: int, heads: int
+    name: str, pair: Any, p: Likelihood, latent_dim: int, method: Method
 ) -> tuple[nn.Module, nn.Module]:
     """Try a user's modules on one dry batch."""
     if (
@@ -134,9 +176,10 @@ def _own_networks(
                 f"the network of {name!r} has a {type(layer).__name__}, which keeps state, mixes rows or "
                 "draws by itself; seed and data alone must decide. Use a stateless layer, such as LayerNorm."
             )
+    columns = latent_dim + method.private_dim
     trials = (
-        ("encoder", encoder, torch.zeros(2, *p.input_shape), (2, heads * latent_dim)),
-        ("decoder", decoder, torch.zeros(2, latent_dim), (2, *p.output_shape)),
+        ("encoder", encoder, torch.zeros(2, *p.input_shape), (2, method.posterior.heads * columns)),
+        ("decoder", decoder, torch.zeros(2, columns), (2, *p.output_shape)),
     )
     for what, module, read, wanted in trials:
         try:

@@ -51,7 +51,7 @@ def joint(model: MultimodalVAE, batch: Batch, how: str = "mixture") -> Posterior
     """
     choose("how", how, HOW)
     present = batch.present
-    q = model.unimodal(batch, present)
+    q = model.encode(batch, present).shared
     if model.method.aggregation.shared:
         return model.method.aggregation(q, present)
     if how == "product":
@@ -107,16 +107,43 @@ def latents(
     """Return latents from which `target` is reconstructed, (K, N, D), with their weights (K, N).
 
     A method with separate latents reconstructs a modality that is present from that modality's own posterior,
-    as in training. With `draws` = 0 the experts' means are returned, weighted as in the mixture.
+    as in training. With `draws` = 0 the experts' means are returned, weighted as in the mixture. Private
+    latents stand behind the shared ones, (K, N, D + W).
     """
     posterior = joint(model, batch, how)
     if not model.method.aggregation.shared:
         posterior = _own(model, batch, target, posterior, how)
     if draws == 0:
         mixture = posterior.mixture
-        return mixture.components.mean, mixture.weight
-    z = draw(posterior, draws, generator)
+        return with_private(model, batch, target, mixture.components.mean), mixture.weight
+    z = with_private(model, batch, target, draw(posterior, draws, generator), generator)
     return z, z.new_full(z.shape[:2], 1 / draws)
+
+
+def with_private(
+    model: MultimodalVAE,
+    batch: Batch,
+    target: str,
+    z: torch.Tensor,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
+    """Return latents (K, N, D) with the target's private latent behind them, (K, N, D + W).
+
+    It comes from the target's own posterior in the rows that have it and from its prior in the others: draws
+    by the generator, or the means without one. Nothing is added where a method has no private latents.
+    """
+    width = model.method.private_dim
+    if not width:
+        return z
+    private = model.encode(batch, batch.present).private
+    assert private is not None
+    q = private[model.names.index(target)]  # of an absent modality it is the prior
+    if generator is None:
+        w = q.mean.expand(z.shape[0], -1, -1)
+    else:
+        shape = (*z.shape[:2], width)
+        w = q.rsample(torch.randn(shape, generator=generator, dtype=z.dtype, device=generator.device))
+    return torch.cat([z, w], -1)
 
 
 def _own(model: MultimodalVAE, batch: Batch, target: str, posterior: Posterior, how: str) -> Posterior:
@@ -203,7 +230,8 @@ def impute(
         for part in chunks(batch):
             sizes = exposure_of(model, part, target)
             means, within, samples = [], [], []
-            for z in draw(joint(model, part, how), draws, generator):
+            z_k = draw(joint(model, part, how), draws, generator)
+            for z in with_private(model, part, target, z_k, generator):
                 out = modality.decode(z)
                 means.append(modality.likelihood.mean(out, sizes))
                 within.append(modality.likelihood.variance(out, sizes))
@@ -213,50 +241,6 @@ def impute(
             parts.append((mean.mean(0), spread, torch.stack(samples)))
     mean, spread, samples = zip(*parts, strict=True)
     return torch.cat(mean), torch.cat(spread), torch.cat(samples, 1)
-
-
-def distortion(
-    model: MultimodalVAE,
-    batch: Batch,
-    target: str,
-    truth: Batch,
-    *,
-    generator: torch.Generator,
-    draws: int = 1,
-    how: str = "mixture",
-) -> torch.Tensor:
-    """Return -E log p(target | z) in nats, (N,), with z from what `batch` gives and values from `truth`.
-
-    Zero on rows of which `truth` holds no value.
-    """
-    values = []
-    with torch.no_grad():
-        for given, true in zip(chunks(batch), chunks(truth), strict=True):
-            z, weight = latents(model, given, target, draws, generator, how)
-            log_p = model[target].log_prob(z, true.x[target], true.mask[target])
-            values.append(-(weight * log_p).sum(0))
-    return torch.cat(values)
-
-
-def rates(model: MultimodalVAE, batch: Batch, *, generator: torch.Generator) -> dict[str, torch.Tensor]:
-    """Return every row's rate in nats, name -> (N,): one a modality, or one of the joint latent.
-
-    Scheduled hyperparameters have their final values.
-    """
-    parts: list[dict[str, torch.Tensor]] = []
-    with torch.no_grad():
-        for part in chunks(batch):
-            present = part.present
-            posterior = model.posterior(part)
-            weight = posterior.weight
-            shape = (1, *posterior.experts.loc.shape)
-            noise = torch.randn(shape, generator=generator, dtype=weight.dtype, device=weight.device)
-            z = posterior.experts.rsample(noise)
-            rate = model.method.prior.rate(posterior, z, present, model.method.final())
-            rate = torch.where(weight > 0, weight * rate, 0.0)
-            shared = model.method.aggregation.shared
-            parts.append({"rate": rate.sum(0)} if shared else dict(zip(model.names, rate, strict=True)))
-    return {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
 
 
 def check_names(given: Sequence[str], allowed: Sequence[str], what: str) -> tuple[str, ...]:

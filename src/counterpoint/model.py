@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -12,6 +12,7 @@ from counterpoint.batch import Batch
 from counterpoint.distributions import DiagNormal, Unimodal
 from counterpoint.errors import InputError, number, whole
 from counterpoint.likelihoods import Likelihood
+from counterpoint.nn.joint import JointEncoder
 from counterpoint.objectives import Loss, Needs, Noise
 from counterpoint.priors import Hyper
 from counterpoint.schedules import Schedule
@@ -70,6 +71,9 @@ class Method:
         posterior: Family of the unimodal posteriors.
         hyper: Hyperparameters that may move during training and differ within a stack of models.
         options: What the recipe was called with, complete, for the record.
+        private_dim: W, columns of a second latent that every modality keeps to itself; 0 for none.
+        private_trunk: Whether an encoder network of its own reads the private latent.
+        joint: Whether one more encoder reads all modalities together.
     """
 
     name: str
@@ -79,11 +83,15 @@ class Method:
     posterior: type[Unimodal] = DiagNormal  # type: ignore[assignment]
     hyper: Mapping[str, Schedule] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    private_dim: int = 0
+    private_trunk: bool = False
+    joint: bool = False
 
     @property
     def build(self) -> tuple[Any, ...]:
         """What models of a stack must have in common: all but the values of the hyperparameters."""
-        return (self.name, self.aggregation, self.prior, self.objective, self.posterior, tuple(self.hyper))
+        parts = (self.name, self.aggregation, self.prior, self.objective, self.posterior, tuple(self.hyper))
+        return (*parts, self.private_dim, self.private_trunk, self.joint)
 
     def at(self, step: int) -> dict[str, float]:
         """Return the value of every hyperparameter at an optimiser step."""
@@ -94,8 +102,23 @@ class Method:
         return {k: s.end for k, s in self.hyper.items()}
 
 
+class Encoded(NamedTuple):
+    """What the encoders say of a batch.
+
+    Args:
+        shared: What the aggregation reads: q(z | x_m), (M, B, D), and last, where the method has a joint
+            encoder, q(z | X), which is only meant where all modalities are present.
+        private: q(w_m | x_m), (M, B, W), where the method has private latents. Absent ones are standard.
+    """
+
+    shared: Unimodal
+    private: Unimodal | None
+
+
 class Modality(nn.Module):
     """One kind of measurement: its encoder, its decoder, its likelihood and its weight in the loss.
+
+    With private latents of W columns, an encoder gives heads * W columns more; a decoder reads (B, D + W).
 
     Args:
         encoder: Module from (B, *likelihood.input_shape) to (B, heads * D).
@@ -118,18 +141,19 @@ class Modality(nn.Module):
     def heads(self, x: Tensor, mask: Tensor) -> Float[Tensor, "B H"]:
         """Return the encoder's output for rows x (B, *event)."""
         read = self.likelihood.encode(x, mask)
-        return self._run(self.encoder, read).to(read.dtype)
+        return self.run(self.encoder, read)
 
-    def _run(self, network: nn.Module, read: Tensor) -> Tensor:
+    def run(self, network: nn.Module, read: Tensor) -> Tensor:
+        """Run a network on what it reads (B, ...), in the networks' precision; the result has the input's."""
         if self.network_dtype is None:
-            return network(read)
+            return network(read).to(read.dtype)
         with torch.autocast(read.device.type, dtype=self.network_dtype):
-            return network(read)
+            return network(read).to(read.dtype)
 
     def decode(self, z: Float[Tensor, "*axes D"]) -> Tensor:
         """Return the decoder's output for latents with any axes in front, (..., *output_shape)."""
-        out = self._run(self.decoder, z.reshape(-1, z.shape[-1]))
-        return out.to(z.dtype).reshape(*z.shape[:-1], *out.shape[1:])
+        out = self.run(self.decoder, z.reshape(-1, z.shape[-1]))
+        return out.reshape(*z.shape[:-1], *out.shape[1:])
 
     def log_prob(self, z: Float[Tensor, "*axes B D"], x: Tensor, mask: Tensor) -> Float[Tensor, "*axes B"]:
         """Return log p(x | z) in nats over the observed values."""
@@ -145,9 +169,11 @@ class MultimodalVAE(nn.Module):
         modalities: name -> modality; any names, the order is kept.
         method: From a recipe, such as `methods.mmvm(beta=1.0)`.
         latent_dim: D, at least 1.
+        joint: The encoder that reads all modalities together, for a method that has one.
 
     Raises:
-        InputError: If there is no modality, or `latent_dim` is below 1.
+        InputError: If there is no modality, `latent_dim` is below 1, or the method wants a joint encoder and
+            there is none, or the reverse.
 
     Example:
         >>> import torch
@@ -165,38 +191,71 @@ class MultimodalVAE(nn.Module):
         (['distortion/a', 'distortion/b', 'rate/a', 'rate/b'], torch.Size([5]))
     """
 
-    def __init__(self, modalities: Mapping[str, Modality], method: Method, latent_dim: int) -> None:
+    def __init__(
+        self,
+        modalities: Mapping[str, Modality],
+        method: Method,
+        latent_dim: int,
+        joint: JointEncoder | None = None,
+    ) -> None:
         super().__init__()
         if not modalities:
             raise InputError("no modality was given; a model needs at least one.")
+        if method.joint != (joint is not None):
+            wanted = "takes a joint encoder" if method.joint else "has no use for a joint encoder"
+            raise InputError(f"{method.name} {wanted}; `assemble` gives every method what it takes.")
         self.names = tuple(modalities)
         # A list, not a ModuleDict: a modality may be called `items` or `a.b`, which a ModuleDict refuses.
         self.modalities: Any = nn.ModuleList(modalities.values())
+        self.joint = joint
         self.method = method
         self.latent_dim = whole("latent_dim", latent_dim)
 
     def __getitem__(self, name: str) -> Modality:
         return self.modalities[self.names.index(name)]
 
-    def unimodal(self, batch: Batch, present: Bool[Tensor, "M B"]) -> Unimodal:
-        """Return q(z | x_m) for every modality, (M, B, D); the standard normal where it is absent."""
+    def encode(self, batch: Batch, present: Bool[Tensor, "M B"]) -> Encoded:
+        """Return what the encoders say, the standard normal (Laplace) where a modality is absent."""
         heads = []
         for name, modality in zip(self.names, self.modalities, strict=True):
             heads.append(modality.heads(batch.x[name], batch.mask[name]))
         # Heads of zero are the standard normal.
         there = torch.where(present.unsqueeze(-1), torch.stack(heads), 0.0)
-        return self.method.posterior.from_heads(there)
+        family, private = self.method.posterior, None
+        if self.method.private_dim:
+            there, own = there.split(
+                [family.heads * d for d in (self.latent_dim, self.method.private_dim)], -1
+            )
+            private = family.from_heads(own)
+        if self.joint is not None:
+            there = torch.cat([there, self._joint_heads(batch, present)[None]])
+        return Encoded(family.from_heads(there), private)
+
+    def _joint_heads(self, batch: Batch, present: Bool[Tensor, "M B"]) -> Float[Tensor, "B H"]:
+        """Return what the joint encoder makes of the present modalities."""
+        assert self.joint is not None
+        features = []
+        for name, modality, trunk in zip(self.names, self.modalities, self.joint.trunks, strict=True):
+            read = modality.likelihood.encode(batch.x[name], batch.mask[name])
+            features.append(modality.run(trunk, read))
+        return self.joint(torch.stack(features), present)
+
+    def unimodal(self, batch: Batch, present: Bool[Tensor, "M B"]) -> Unimodal:
+        """Return q(z | x_m) for every modality, (M, B, D); the standard normal where it is absent."""
+        shared = self.encode(batch, present).shared
+        return shared if self.joint is None else shared[:-1]
 
     def posterior(self, batch: Batch) -> Posterior:
         """Return the experts for a batch, as used when the model is asked something."""
         present = batch.present
-        return self.method.aggregation(self.unimodal(batch, present), present)
+        return self.method.aggregation(self.encode(batch, present).shared, present)
 
     def noise(self, rows: int, generator: torch.Generator, dtype: torch.dtype | None = None) -> Noise:
         """Draw what one step over `rows` rows needs: first the normal noise, then the uniform."""
-        modalities = len(self.names)
+        modalities, private = len(self.names), self.method.private_dim
         need = self.method.objective.needs(self.method.aggregation.experts(modalities), modalities)
-        shape = (need.draws, need.experts, rows, self.latent_dim)
+        experts = max(need.experts, modalities) if private else need.experts
+        shape = (need.draws, experts, rows, self.latent_dim + private)
         device = generator.device
         normal = torch.randn(shape, generator=generator, dtype=dtype, device=device)
         uniform = torch.rand((need.uniforms, rows), generator=generator, dtype=dtype, device=device)

@@ -14,6 +14,7 @@ from counterpoint.aggregation import Posterior, stratified
 from counterpoint.batch import Batch
 from counterpoint.errors import choose, whole
 from counterpoint.priors import Hyper
+from counterpoint.private import Own, own
 from counterpoint.shapes import Float, Tensor
 
 if TYPE_CHECKING:
@@ -24,10 +25,22 @@ KL_COUNTS = ("once", "per_modality")
 
 
 class Noise(NamedTuple):
-    """All randomness of one step: standard normal (K, E, B, D) and uniform (U, B)."""
+    """All randomness of one step: standard normal (K, E, B, D) and uniform (U, B).
+
+    Where there are private latents the normal noise is (K, E or M, B, D + W): the shared latents' of every
+    expert in the first D columns, the private ones' of every modality in the last W.
+    """
 
     normal: Tensor
     uniform: Tensor
+
+    def shared(self, experts: int, dim: int) -> Tensor:
+        """Return the shared latents' noise, (K, E, B, D)."""
+        return self.normal[:, :experts, :, :dim]
+
+    def private(self, modalities: int, dim: int) -> Tensor:
+        """Return the private latents' noise, (K, M, B, W)."""
+        return self.normal[:, :modalities, :, dim:]
 
 
 class Needs(NamedTuple):
@@ -45,7 +58,8 @@ class Loss:
     Args:
         total: (B,), what is minimised after averaging over the rows.
         terms: name -> (B,). `distortion/NAME` is -log p(x_m | z) without the modality's weight; `rate` (or
-            `rate/NAME` where every modality has its own latent) is without beta.
+            `rate/NAME` where every modality has its own latent) is without beta; `rate_private/NAME` is that
+            of a private latent, without its weights.
     """
 
     total: Float[Tensor, "B"]
@@ -98,7 +112,8 @@ class ELBO:
     def __call__(self, model: "MultimodalVAE", batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
         """Return the loss per row and its terms, in nats."""
         present = batch.present
-        posterior = model.method.aggregation(model.unimodal(batch, present), present)
+        encoded = model.encode(batch, present)
+        posterior = model.method.aggregation(encoded.shared, present)
         decoded = posterior
         if self.draw == "one":
             decoded = posterior.pick(noise.uniform[0])
@@ -106,9 +121,13 @@ class ELBO:
             count = posterior.weight.shape[0]
             index = posterior.weight.new_tensor(stratified(batch.rows, count))
             decoded = posterior.pick((index + 0.5) / count)
+        private = None
+        if encoded.private is not None:
+            private = own(encoded.private, noise.private(len(model.names), model.latent_dim), present)
+            noise = Noise(noise.shared(decoded.weight.shape[0], model.latent_dim), noise.uniform)
         z = decoded.experts.rsample(noise.normal)  # (K, E, B, D)
         rate = model.method.prior.rate(posterior, z, present, hyper)
-        return self.bound(model, batch, decoded, z, posterior.weight, rate, hyper)
+        return self.bound(model, batch, decoded, z, posterior.weight, rate, hyper, private)
 
     def bound(
         self,
@@ -119,11 +138,14 @@ class ELBO:
         weight: Float[Tensor, "F B"],
         rate: Float[Tensor, "F B"],
         hyper: Hyper,
+        private: Own | None = None,
     ) -> Loss:
         """Put distortions of the decoded experts and rates of all experts together."""
         held = decoded.weight.unsqueeze(1) * decoded.targets  # (E, M, B)
         log_ps, shares = [], []
         latents = decoded.latents(z)
+        if private is not None:
+            latents = [private.beside(m, shared) for m, shared in enumerate(latents)]
         for m, (name, modality) in enumerate(zip(model.names, model.modalities, strict=True)):
             log_ps.append(modality.log_prob(latents[m], batch.x[name], batch.mask[name]))  # (K, E', B)
             shares.append(held[decoded.explains[m], m])
@@ -143,5 +165,8 @@ class ELBO:
         factors = [modality.weight for modality in model.modalities]
         if any(f != 1.0 for f in factors):
             distortion = distortion * distortion.new_tensor(factors).unsqueeze(-1)
+        if private is not None:
+            terms |= {f"rate_private/{n}": r for n, r in zip(model.names, private.rate.unbind(), strict=True)}
+            cost = cost + hyper["beta_private"] * private.rate.sum(0)
         beta: Any = hyper["beta"]
         return Loss(distortion.sum(0) + beta**self.beta_power * cost, terms)

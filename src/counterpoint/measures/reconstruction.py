@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from counterpoint import inference
+from counterpoint import costs
 from counterpoint.errors import InputError
 from counterpoint.measures.asked import Asked, Section, mean, rows_of, subsets
 
@@ -33,7 +33,7 @@ def reconstruction(asked: Asked) -> Section:
         modalities[name]["given_others"] = mean(_cost(asked, others, name, f"score/others/{name}"))
         rows.append(values["given_all"])
     joint = None
-    rates = inference.rates(asked.model, asked.test, generator=asked.noise("score/rate"))
+    rates = costs.rates(asked.model, asked.test, generator=asked.noise("score/rate"))
     for name, rate in rates.items():
         if name == "rate":
             joint = rate.double().mean().item()
@@ -56,7 +56,7 @@ def _cost(asked: Asked, given: tuple[str, ...] | None, target: str, use: str) ->
     if given is not None:
         known &= np.logical_or.reduce([np.zeros_like(known), *(asked.there[n] for n in given)])
     batch = asked.test if given is None else asked.test.given(given)
-    cost = inference.distortion(asked.model, batch, target, asked.test, generator=asked.noise(use))
+    cost = costs.distortion(asked.model, batch, target, asked.test, generator=asked.noise(use))
     return np.where(known, cost.double().cpu().numpy(), np.nan)
 
 
@@ -69,7 +69,7 @@ def _subsets(asked: Asked) -> list[dict[str, object]]:
             known = np.logical_and.reduce([there[target], *(there[n] for n in given)])
             if known.any():
                 noise = asked.noise(f"score/{'+'.join(given)}/{target}")
-                cost = inference.distortion(asked.model, batch.given(given), target, batch, generator=noise)
+                cost = costs.distortion(asked.model, batch.given(given), target, batch, generator=noise)
                 nats = mean(cost.double().cpu().numpy()[known])
                 cells.append({"given": list(given), "target": target, "nats": nats, "rows": int(known.sum())})
     return cells

@@ -1,9 +1,10 @@
-"""Presets: the places where a paper and its released code disagree, set together."""
+"""Options that recipes share. Presets: the places where a paper and its released code disagree, set together."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from counterpoint.errors import choose
+from counterpoint.errors import choose, whole
+from counterpoint.schedules import Schedule, Scheduled, schedule
 
 
 def resolve(
@@ -30,3 +31,28 @@ def resolve(
     chosen = {} if preset is None else presets[choose("preset", preset, presets)]
     said = {k: v for k, v in given.items() if v is not None}
     return {k: said.get(k, chosen.get(k, d)) for k, d in defaults.items()}
+
+
+class PrivateLatents(NamedTuple):
+    """Columns of the private latents, and what they add to a method's hyperparameters and record."""
+
+    dim: int
+    hyper: Mapping[str, Schedule]
+    options: Mapping[str, Any]
+
+
+def private_latents(private_dim: int, beta_private: Scheduled) -> PrivateLatents:
+    """Return what a recipe needs for private latents; without any, the weight is no hyperparameter.
+
+    Raises:
+        InputError: If the columns are not a whole number of at least 0, or the weight is no schedule.
+
+    Example:
+        >>> private_latents(0, 1.0)
+        PrivateLatents(dim=0, hyper={}, options={'private_dim': 0, 'beta_private': '1'})
+    """
+    weight = schedule("beta_private", beta_private)
+    dim = whole("private_dim", private_dim, least=0)
+    return PrivateLatents(
+        dim, {"beta_private": weight} if dim else {}, {"private_dim": dim, "beta_private": str(weight)}
+    )

@@ -16,6 +16,7 @@ from counterpoint.nn.channels_last import (
 )
 from counterpoint.nn.conv import LEAST, ConvDecoder, ConvEncoder
 from counterpoint.nn.events import ACTIVATIONS, sizes
+from counterpoint.nn.joint import JointEncoder, SideBySide
 from counterpoint.nn.mlp import MLPDecoder, MLPEncoder
 from counterpoint.nn.resnet import ResNetClassifier, ResNetDecoder, ResNetEncoder, ResNetTrunk
 from counterpoint.nn.text import TextDecoder, TextEncoder
@@ -29,12 +30,14 @@ __all__ = [
     "ChannelsLastEncoder",
     "ConvDecoder",
     "ConvEncoder",
+    "JointEncoder",
     "MLPDecoder",
     "MLPEncoder",
     "ResNetClassifier",
     "ResNetDecoder",
     "ResNetEncoder",
     "ResNetTrunk",
+    "SideBySide",
     "TextDecoder",
     "TextEncoder",
     "networks",

@@ -1,0 +1,67 @@
+"""What rows cost a fitted model: the distortion of a modality and the rates of the latents, in nats.
+
+Functions of a model and a `Batch` in model space (standardised values), as in `inference`.
+"""
+
+import torch
+
+from counterpoint.batch import Batch
+from counterpoint.distributions import kl_standard
+from counterpoint.inference import chunks, latents
+from counterpoint.model import MultimodalVAE
+
+
+def distortion(
+    model: MultimodalVAE,
+    batch: Batch,
+    target: str,
+    truth: Batch,
+    *,
+    generator: torch.Generator,
+    draws: int = 1,
+    how: str = "mixture",
+) -> torch.Tensor:
+    """Return -E log p(target | z) in nats, (N,), with z from what `batch` gives and values from `truth`.
+
+    Zero on rows of which `truth` holds no value.
+    """
+    values = []
+    with torch.no_grad():
+        for given, true in zip(chunks(batch), chunks(truth), strict=True):
+            z, weight = latents(model, given, target, draws, generator, how)
+            log_p = model[target].log_prob(z, true.x[target], true.mask[target])
+            values.append(-(weight * log_p).sum(0))
+    return torch.cat(values)
+
+
+def rates(model: MultimodalVAE, batch: Batch, *, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """Return every row's rate in nats, name -> (N,): one a modality, or one of the joint latent.
+
+    Scheduled hyperparameters have their final values. What private latents cost is in it.
+    """
+    parts: list[dict[str, torch.Tensor]] = []
+    with torch.no_grad():
+        for part in chunks(batch):
+            present = part.present
+            posterior = model.posterior(part)
+            weight = posterior.weight
+            shape = (1, *posterior.experts.loc.shape)
+            noise = torch.randn(shape, generator=generator, dtype=weight.dtype, device=weight.device)
+            z = posterior.experts.rsample(noise)
+            rate = model.method.prior.rate(posterior, z, present, model.method.final())
+            rate = torch.where(weight > 0, weight * rate, 0.0)
+            private = _private_rates(model, part)
+            shared = model.method.aggregation.shared
+            rates = rate.sum(0)[None] if shared else rate
+            rates = rates + (private.sum(0) if shared else private)
+            parts.append(dict(zip(("rate",) if shared else model.names, rates, strict=True)))
+    return {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
+
+
+def _private_rates(model: MultimodalVAE, batch: Batch) -> torch.Tensor:
+    """Return what every modality's private latent costs in nats, (M, N); zeros if there are none."""
+    present = batch.present
+    private = model.encode(batch, present).private if model.method.private_dim else None
+    if private is None:
+        return torch.zeros(present.shape, dtype=next(model.parameters()).dtype, device=present.device)
+    return torch.where(present, kl_standard(private), 0.0)  # type: ignore[arg-type]
