@@ -225,6 +225,7 @@ PARTS = (
         Case("no draws to impute with", "fitted.impute(data, draws=0)", r"draws is 0.*at least 1"),
         Case("a fraction of draws", "fitted.reconstruct(data, draws=0.5)", r"draws is 0\.5.*whole number"),
         Case("how misspelt", 'fitted.embed(data, how="prodcut")', r"how is 'prodcut'.*Did you mean 'product'"),
+        Case("weights by the precision of posteriors without a density", 'm = Model("ae").fit(data); m.embed(data, how="precision")', r"needs posteriors with a density.*ae.*'mixture'"),
         Case("a product of posteriors without a density", 'm = Model("ae").fit(data); m.embed(data, how="product")', r"needs normal posteriors.*ae.*'mixture'"),
         Case("seed negative", "fitted.impute(data, seed=-1)", r"seed is -1"),
         Case("scoring a modality that no row has", 'fitted.score_terms({"rna": rna})', r"no row has 'protein'"),

@@ -90,6 +90,9 @@ def test_pairwise_kl_is_the_double_loop(family, seed, experts):
     q, (w, there) = draw(family, (experts, 3, 4), seed), weights(experts, 3, seed)
     q = q.where(there)
     torch.testing.assert_close(pairwise_kl(q, w), double_loop(q, w), rtol=1e-10, atol=1e-10)
+    leaves = [q.loc.requires_grad_(), q.scale.requires_grad_()]
+    found, wanted = (torch.autograd.grad(f(q, w).square().sum(), leaves) for f in (pairwise_kl, double_loop))
+    torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-8)
 
 
 @few
@@ -178,6 +181,15 @@ def test_heads_where_and_slices(family):
 def test_the_second_head_of_a_normal_is_the_log_variance():
     q = DiagNormal.from_heads(torch.tensor([[0.0, 2.0]], dtype=torch.float64))
     assert q.variance.item() == pytest.approx(7.38905609893065)
+
+
+def test_log_variances_are_kept_within_bounds_and_a_nan_stays_one():
+    out = torch.tensor([[0.0] * 4 + [-30.0, 19.0, 30.0, torch.nan]], dtype=torch.float64, requires_grad=True)
+    scale = DiagNormal.from_heads(out).scale
+    wanted = torch.tensor([[-10.0, 9.5, 10.0, torch.nan]], dtype=torch.float64).exp()
+    torch.testing.assert_close(scale, wanted, equal_nan=True)
+    (slope,) = torch.autograd.grad(scale[:, :3].sum(), [out])
+    assert (slope[0, 4:7] != 0).tolist() == [False, True, False]
 
 
 def test_a_point_has_no_spread():

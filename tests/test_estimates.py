@@ -12,7 +12,7 @@ from counterpoint.distributions import Mixture
 from counterpoint.errors import InputError
 from counterpoint.methods import METHODS, method
 from counterpoint.priors import StandardNormal
-from test_linear_gaussian import BATCH, ROWS, F, log_p, model
+from test_linear_gaussian import BATCH, ROWS, D, F, log_p, model
 
 GAUSSIAN = [name for name in METHODS if isinstance(METHODS[name]().prior, StandardNormal)]
 SHARED = [name for name in GAUSSIAN if name != "independent"]
@@ -30,8 +30,8 @@ def spoiled(vae, by=0.05, seed=2):
     """The same model with encoders that are somewhat wrong (and wider than exact without prior expert)."""
     noise = g(seed)
     with torch.no_grad():
-        for name in vae.names:
-            for p in vae[name].encoder.parameters():
+        for encoder in [*(vae[name].encoder for name in vae.names), vae.joint or torch.nn.Identity()]:
+            for p in encoder.parameters():
                 p.add_(by * torch.randn(p.shape, generator=noise, dtype=p.dtype))
     return vae
 
@@ -43,6 +43,20 @@ def test_the_exact_posterior_gives_log_p_with_any_draws_whatever_is_missing():
         torch.testing.assert_close(found.log_p, log_p(BATCH.given(names)), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(found.effective, torch.full((ROWS,), 2.0, dtype=F))
     assert found.log_p[3] == 0
+
+
+def test_private_latents_are_integrated_out():
+    """Decoders that use them: x_m = W_m z + V_m w_m + b_m + s_m e_m, and the posteriors know nothing of V."""
+    vae, width = model(method("mopoe", {"private_dim": 2})), 2
+    extra = {}
+    with torch.no_grad():
+        for name in vae.names:
+            decoder = vae[name].decoder
+            v = 0.4 * torch.randn((decoder.weight.shape[0], width), generator=g(5), dtype=F)
+            decoder.weight[:, D:] = v
+            extra[name] = v @ v.T
+    near(ask(vae, draws=8000), log_p(extra=extra))
+    near(ask(vae, draws=8000, targets=("b",), given=("a",)), log_p(BATCH.given(("b",)), extra=extra))
 
 
 def near(found, truth, within=0.05):
@@ -103,14 +117,14 @@ def test_in_expectation_it_grows_with_the_draws_from_below():
     assert means[2] < log_p()[0] + 4 * errors[2]
 
 
-NORMAL = torch.randn((30, 9, toy.D), generator=g(9), dtype=F)
+NORMAL = torch.randn((30, 9, 40), generator=g(9), dtype=F)
 UNIFORM = torch.rand(9, generator=g(8), dtype=F)
 
 
 def fixed_noise(monkeypatch, order):
     """Let the noise of every row come from a table, in the order of the rows."""
     given = iter(NORMAL[:, order])
-    monkeypatch.setattr(torch, "randn", lambda *a, **k: next(given))
+    monkeypatch.setattr(torch, "randn", lambda shape, **k: next(given)[..., : shape[-1]])
     monkeypatch.setattr(torch, "rand", lambda *a, **k: UNIFORM[order])
 
 
@@ -192,7 +206,7 @@ def test_unimodal_posteriors_are_those_of_the_encoders(name):
         assert scale[m][~there].isnan().all()
         heads = vae[n].heads(batch.x[n], batch.mask[n])[there].detach()
         torch.testing.assert_close(loc[m][there], heads[:, : toy.D])
-        torch.testing.assert_close(scale[m][there], torch.exp(heads[:, toy.D :] / 2))
+        torch.testing.assert_close(scale[m][there], torch.exp(heads[:, toy.D : 2 * toy.D] / 2))
 
 
 def test_points_have_no_width():

@@ -14,12 +14,12 @@ SOURCE = Path(__file__).parent.parent / "src" / "counterpoint"
 
 # A module, or a package for all that is in it, and its floor: docs/architecture.md.
 FLOORS = {
-    0: ("atomic", "batch", "distributions", "errors", "schedules", "seeds", "shapes"),
+    0: ("atomic", "batch", "distributions", "errors", "gradients", "schedules", "seeds", "shapes"),
     1: ("likelihoods", "nn"),
-    2: ("aggregation", "priors", "private"),
-    3: ("model", "objectives"),
+    2: ("subsets", "aggregation", "joint_expert", "priors", "private"),
+    3: ("cross", "impartial", "importance", "model", "objectives"),
     4: ("methods",),
-    5: ("costs", "data", "estimates", "evaluation", "inference", "training"),
+    5: ("costs", "data", "densities", "estimates", "evaluation", "generating", "inference", "training"),
     6: (
         *("asking", "assembly", "comparison", "configuration", "estimator", "evaluate", "manifest"),
         *("engines", "many", "measures", "protocol", "provenance", "runs", "sweeps", "tuning"),

@@ -53,10 +53,17 @@ def test_separate_latents_are_joined_as_mixture_or_product():
         inference.joint_mean(model, batch, "product"),
         ((precision * q.loc).sum(0) / precision.sum(0)).detach(),
     )
+    sharp = (1 / q.scale).prod(-1, keepdim=True)
+    weighed = ((sharp * q.loc).sum(0) / sharp.sum(0)).detach()
+    close(inference.joint_mean(model, batch, "precision"), weighed)
+    trained = toy.model(method("mmvm", {"mixture_weights": "precision"}))
+    close(inference.joint_mean(trained, batch), weighed)
     with pytest.raises(InputError, match="Did you mean 'product'"):
         inference.joint_mean(model, batch, "prodct")
     with pytest.raises(InputError, match="normal posteriors"):
         inference.joint_mean(toy.model(method("ae")), batch, "product")
+    with pytest.raises(InputError, match="with a density"):
+        inference.joint_mean(toy.model(method("ae")), batch, "precision")
 
 
 @every
@@ -191,11 +198,15 @@ def test_rates_are_those_of_training_without_their_factors(name):
     found = costs.rates(model, batch, generator=g())
     terms = model.loss(batch, toy.noise(model, ROWS), model.method.at(0)).terms
     assert all(v.shape == (ROWS,) for v in found.values())
-    if name == "mvae":  # its training rate is the sum over its subsets
+    if name in ("mvae", "telbo"):  # the training rate is the sum over subsets
         assert set(found) == {"rate"}
         return
-    expected = {k: v.detach() for k, v in terms.items() if k.startswith("rate")}
+    expected = {k: v.detach() for k, v in terms.items() if k.split("/")[0] == "rate"}
     assert {k.removeprefix("rate/") for k in expected} == set(found)
+    for k, v in terms.items():  # what private latents cost is in the rate
+        if k.startswith("rate_private/"):
+            where = "rate" if "rate" in expected else k.replace("_private", "")
+            expected[where] = expected[where] + v.detach()
     for k, v in expected.items():
         close(found[k.removeprefix("rate/")], v)
 

@@ -21,6 +21,7 @@ from counterpoint.distributions import DiagNormal, kl
 from counterpoint.likelihoods import Normal as NormalLikelihood
 from counterpoint.methods import mvae, poe
 from counterpoint.model import Modality, MultimodalVAE
+from counterpoint.nn import JointEncoder
 from counterpoint.objectives import Noise
 
 D, ROWS = 2, 6
@@ -42,20 +43,40 @@ TRUTH = parameters()
 
 
 def model(method):
-    """The model with exact decoders and exact encoders."""
-    modalities = {}
+    """The model with exact decoders and exact encoders; private latents, if any, are of no use to it."""
+    modalities, trunks, total = {}, [], torch.zeros(D, dtype=F)
+    private = method.private_dim
     for name, (w, b) in TRUTH.items():
         s2 = SCALES[name] ** 2
         t = (w.T @ w).diagonal() / s2
-        encoder, decoder = nn.Linear(SIZES[name], 2 * D, dtype=F), nn.Linear(D, SIZES[name], dtype=F)
+        encoder = nn.Linear(SIZES[name], 2 * (D + private), dtype=F)
+        decoder = nn.Linear(D + private, SIZES[name], dtype=F)
         read = w.T / s2 / t[:, None]
         with torch.no_grad():
-            decoder.weight.copy_(w)
+            decoder.weight.copy_(nn.functional.pad(w, (0, private)))
             decoder.bias.copy_(b)
-            encoder.weight.copy_(torch.cat([read, torch.zeros_like(read)]))
-            encoder.bias.copy_(torch.cat([-read @ b, -torch.log(t)]))
-        modalities[name] = Modality(encoder, decoder, NormalLikelihood((SIZES[name],), SCALES[name]))
-    return MultimodalVAE(modalities, method, D)
+            rows = nn.functional.pad(torch.cat([read, torch.zeros_like(read)]), (0, 0, 0, 2 * private))
+            encoder.weight.copy_(rows)
+            encoder.bias.copy_(nn.functional.pad(torch.cat([-read @ b, -torch.log(t)]), (0, 2 * private)))
+        p = NormalLikelihood((SIZES[name],), SCALES[name])
+        modalities[name] = Modality(encoder, decoder, p, 1.0, method.auxiliary_size)
+        trunks.append(linear(torch.cat([w.T, -w.T]) / s2, torch.cat([-w.T @ b, w.T @ b]) / s2))
+        total = total + t
+    joint = None
+    if method.joint:  # a ReLU's two halves put together are linear
+        halves = torch.cat([torch.eye(D, dtype=F), -torch.eye(D, dtype=F)], 1) / (1 + total)[:, None]
+        bias = torch.cat([torch.zeros(D, dtype=F), -torch.log(1 + total)])
+        joint = JointEncoder(trunks, linear(torch.cat([halves, torch.zeros_like(halves)]), bias))
+    return MultimodalVAE(modalities, method, D, joint).to(F)
+
+
+def linear(weight, bias):
+    """A linear layer with these weights."""
+    made = nn.Linear(weight.shape[1], weight.shape[0], dtype=F)
+    with torch.no_grad():
+        made.weight.copy_(weight)
+        made.bias.copy_(bias)
+    return made
 
 
 def data():
@@ -75,8 +96,8 @@ def data():
 BATCH = data()
 
 
-def log_p(batch=BATCH):
-    """Closed-form log p of what each row has, from the joint covariance W W' + S."""
+def log_p(batch=BATCH, extra=None):
+    """Closed-form log p of what each row has, from the joint covariance W W' + S (+ a modality's own)."""
     found = []
     for r in range(batch.rows):
         held = [n for n in batch.names if batch.mask[n][r]]
@@ -86,7 +107,8 @@ def log_p(batch=BATCH):
         w, b = (torch.cat([TRUTH[n][i] for n in held]) for i in (0, 1))
         noise = torch.cat([torch.full((SIZES[n],), SCALES[n] ** 2, dtype=F) for n in held])
         x = torch.cat([batch.x[n][r] for n in held])
-        found.append(MultivariateNormal(b, w @ w.T + torch.diag(noise)).log_prob(x))
+        own = torch.block_diag(*(extra[n] for n in held)) if extra else 0
+        found.append(MultivariateNormal(b, w @ w.T + torch.diag(noise) + own).log_prob(x))
     return torch.stack(found)
 
 

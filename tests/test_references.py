@@ -11,6 +11,9 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Laplace, Normal, kl_divergence
 
+import references_joint
+import references_latents
+import references_mmvae
 import toy
 from counterpoint.batch import Batch
 from counterpoint.methods import METHODS, method
@@ -127,7 +130,7 @@ def joint(row, o, h, q):
     """The ELBO of one joint posterior."""
     total = h["beta"] * count(row, o) * rate(q)
     for k in range(o["draws"]):
-        total = total + row.all_nll(q.loc + q.scale * row.eps(k, 0)) / o["draws"]
+        total = total + row.all_nll(q.loc + q.scale * row.eps(k, 0), k) / o["draws"]
     return total
 
 
@@ -197,32 +200,55 @@ def reference_mvae(row, o, h):
 
 
 def reference_mmvm(row, o, h):
-    n, total = len(row.present), 0.0
+    sharp = {m: torch.exp(-q.entropy().sum()) for m, q in row.q.items()}
+    even = o["mixture_weights"] == "even"
+    w = {m: 1 / len(sharp) if even else sharp[m] / sum(sharp.values()) for m in sharp}
+    prior = {m: Normal(q.loc, q.scale * h.get("temperature", 1.0)) for m, q in row.q.items()}
+    total = 0.0
     for m in row.present:
         q, tied = row.q[m], 0.0
         for k in range(o["draws"]):
             z = q.loc + q.scale * row.eps(k, m)
-            total = total + row.nll(m, z) / o["draws"]
+            read = torch.cat([z, row.w(k, m)]) if row.private else z
+            total = total + row.nll(m, read) / o["draws"]
             if o["rate"] == "mixture":
-                density = sum(p.log_prob(z).sum().exp() for p in row.q.values()) / n
+                density = sum(w[n] * p.log_prob(z).sum().exp() for n, p in prior.items())
                 tied = tied + (q.log_prob(z).sum() - density.log()) / o["draws"]
         if o["rate"] == "pairwise":
-            tied = sum(kl_divergence(q, p).sum() for p in row.q.values()) / n
+            tied = sum(w[n] * kl_divergence(q, p).sum() for n, p in prior.items())
         elif o["rate"] == "mixture_bound":
-            tied = -(sum((-kl_divergence(q, p).sum()).exp() for p in row.q.values()) / n).log()
+            tied = -sum(w[n] * (-kl_divergence(q, p).sum()).exp() for n, p in prior.items()).log()
         total = total + h["beta"] * ((1 - h["alpha"]) * tied + h["alpha"] * rate(q))
-    return total
+    return total + row.private_rates(h)
+
+
+def reference_split(row, o, h):
+    """The joint posteriors of the methods above, with private latents; or decoded across."""
+    as_one = {**o, "of": "variance", "prior_expert": "none"}
+    pools = {
+        "avg": lambda: reference_avg(row, as_one, h) + row.private_rates(h),
+        "poe": lambda: reference_poe(row, as_one, h) + row.private_rates(h),
+        "moe": lambda: reference_moe(row, as_one, h),
+        "mopoe": lambda: reference_mopoe(row, as_one, h),
+    }
+    return references_latents.reference_split(row, o, h, pools)
 
 
 REFERENCES = {
     "ae": reference_ae,
     "avg": reference_avg,
     "independent": reference_independent,
+    "jmvae": references_latents.reference_jmvae,
+    "mmvae_plus": references_latents.reference_mmvae_plus,
     "mmvm": reference_mmvm,
     "moe": reference_moe,
     "mopoe": reference_mopoe,
     "mvae": reference_mvae,
     "poe": reference_poe,
+    "split": reference_split,
+    "telbo": references_latents.reference_telbo,
+    **references_joint.REFERENCES,
+    **references_mmvae.REFERENCES,
 }
 
 

@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Sequence
+from itertools import product
 
 import torch
 from torch import nn
@@ -22,15 +23,42 @@ OPTIONS = {
     "draws": [3],
     "rate": ["pairwise", "mixture", "mixture_bound"],
     "alpha": [0.0, 0.3, 1.0],
+    "mixture_weights": ["precision"],
+    "temperature": [0.6, "exp:3:1:1000"],
     "draw": ["one", "stratified", "all"],
     "kl_count": ["once", "per_modality"],
     "prior_expert": ["none", "full", "all"],
     "of": ["variance", "scale"],
     "beta_power": [1, 2],
     "random_subsets": [0, 1, 2],
+    "prior_drawn": [True],
+    "rho": [0.0, 0.8],
+    "subsets": ["all", "full"],
+    "affinity": ["dimension", "joint"],
     "private_dim": [3],
+    "beta_private": [0.4],
+    "gamma": [0.5],
+    "objective": ["elbo_naive", "elbo", "iwae", "dreg", "dreg_mixture"],
+    "averaging": ["looser", "tight"],
+    "posterior": ["laplace_sum", "laplace", "normal"],
+    "pool": ["avg", "poe", "moe", "mopoe"],
+    "decoding": ["simple", "cross"],
 }
-REFUSED = {("mvae", "prior_expert", "full")}  # sub-sampling has no full set to single out
+# Wrapped recipes, which no option in a recipe's own signature leads to.
+IMPARTIAL: list[tuple[str, dict]] = [
+    *(("poe", {"impartial": how}) for how in ("pcgrad", "gradnorm", "mgda", "cagrad")),
+    ("moe", {"impartial": "pcgrad", "draw": "all", "draws": 2}),
+    ("mopoe", {"impartial": "gradnorm+cagrad"}),
+    ("mvae", {"impartial": "pcgrad"}),
+]
+REFUSED = {
+    ("mvae", "prior_expert", "full"),  # sub-sampling has no full set to single out
+    ("mmvae_plus", "objective", "elbo_naive"),
+    ("mmvae_plus", "objective", "iwae"),
+    ("mmvae_plus", "objective", "dreg_mixture"),
+    ("mmvae_plus", "objective", "dreg_mixture"),
+    ("mmvae_plus", "posterior", "laplace"),
+}
 
 # Sets of modalities, between them every likelihood: name -> (likelihood, event shape, mask by single values?)
 KINDS = {
@@ -69,6 +97,10 @@ def variants() -> list[tuple[str, dict]]:
                 found += [(name, {option: v}) for v in values if (name, option, v) not in REFUSED]
         if "alpha" in takes and "rate" in takes:
             found += [(name, {"rate": r, "alpha": 0.3}) for r in OPTIONS["rate"]]
+        if "mixture_weights" in takes:
+            both = {"mixture_weights": "precision", "temperature": 1.7, "alpha": 0.3, "draws": 2}
+            found += [(name, {"rate": r, **both}) for r in OPTIONS["rate"]]
+            found.append((name, {"rate": "mixture", "gradient": "path", "draws": 2}))
         if "draw" in takes and "prior_expert" in takes:
             found += [
                 (name, {"draw": d, "prior_expert": "full", "kl_count": "per_modality"})
@@ -79,10 +111,34 @@ def variants() -> list[tuple[str, dict]]:
                 (name, {"private_dim": 3, "beta_private": 0.5, "draw": d, "draws": 2})
                 for d in OPTIONS["draw"]
             ]
+        if "private_dim" in takes and "rate" in takes:
+            found += [
+                (name, {"private_dim": 3, "beta_private": 0.4, "rate": r, "draws": 2})
+                for r in OPTIONS["rate"]
+            ]
+        if "private_dim" in takes and "objective" in takes:
+            found.append((name, {"objective": "dreg", "draws": 3, "posterior": "normal", "beta": 0.7}))
+        if "pool" in takes:
+            found += [
+                (name, {"decoding": "cross", "pool": p, "draws": 2, "beta_private": 0.4})
+                for p in OPTIONS["pool"]
+            ]
+        if "prior_drawn" in takes:
+            found += [(name, {"prior_drawn": True, "draw": d, "draws": 2}) for d in OPTIONS["draw"]]
+        if "subsets" in takes:
+            found += [(name, {"subsets": "all", "draw": d, "draws": 2}) for d in OPTIONS["draw"]]
+        if "averaging" in takes:
+            found += [
+                (name, {"objective": o, "averaging": a, "draws": 2, "posterior": p, "beta": 0.5})
+                for o, a, p in product(
+                    ("iwae", "dreg", "dreg_mixture"), OPTIONS["averaging"], ("normal", "laplace_sum")
+                )
+            ]
+            found += [(name, {"objective": "elbo", "draws": 2, "posterior": "laplace", "beta": 0.5})]
         if "draw" in takes and "draws" in takes:
             found += [(name, {"draw": d, "draws": 2, "beta": 0.5}) for d in OPTIONS["draw"]]
         found += [(name, {"preset": p, **({"beta": 0.5} if "beta" in takes else {})}) for p in presets(name)]
-    return found
+    return found + IMPARTIAL
 
 
 def label(variant: tuple[str, dict]) -> str:
@@ -106,7 +162,7 @@ def model(
         decoder = nn.Sequential(
             nn.Linear(columns, 5), nn.Tanh(), nn.Linear(5, outputs), nn.Unflatten(1, p.output_shape)
         )
-        parts[name] = Modality(encoder, decoder, p, weight=1.0 + 0.5 * i)
+        parts[name] = Modality(encoder, decoder, p, 1.0 + 0.5 * i, method.auxiliary_size)
         trunks.append(nn.Sequential(nn.Flatten(), nn.Linear(inputs, 5)))
     joint = JointEncoder(trunks, nn.Linear(5, method.posterior.heads * latent)) if method.joint else None
     made = MultimodalVAE(parts, method, latent, joint).to(dtype)

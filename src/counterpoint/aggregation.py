@@ -12,6 +12,7 @@ import torch
 from counterpoint.distributions import DiagNormal, Mixture, Unimodal
 from counterpoint.errors import choose
 from counterpoint.shapes import Bool, Float, Tensor
+from counterpoint.subsets import observed_whole, over_members
 
 PRIOR_EXPERT = ("none", "full", "all")
 
@@ -25,12 +26,14 @@ class Posterior:
         weight: (E, B). Sums to 1 over E where the latent is shared; for separate latents 1 where present.
         targets: (E, M, B), whether the expert must explain the modality in this row.
         explains: For each modality which experts may have to explain it: what is decoded at all.
+        share: (E, B), what the experts weigh in the mixture, where that is not in proportion to `weight`.
     """
 
     experts: Unimodal
     weight: Float[Tensor, "E B"]
     targets: Bool[Tensor, "E M B"]
     explains: tuple[slice | list[int], ...]
+    share: Float[Tensor, "E B"] | None = None
 
     def latents(self, z: Float[Tensor, "K E B D"]) -> list[Tensor]:
         """Return what each modality is decoded from, (K, E', B, D) of the draws z of all experts."""
@@ -43,6 +46,8 @@ class Posterior:
     @property
     def mixture(self) -> Mixture:
         """The experts as one distribution; a row whose weights are all zero gives each the same."""
+        if self.share is not None:
+            return Mixture(self.experts, self.share)  # type: ignore[arg-type]
         total = self.weight.sum(0)
         even = torch.full_like(self.weight, 1 / self.weight.shape[0])
         weight = torch.where(total > 0, self.weight / torch.where(total > 0, total, 1.0), even)
@@ -94,19 +99,11 @@ def product(q: DiagNormal, members: Bool[Tensor, "E M B"], prior: Float[Tensor, 
         (0.8, 0.2)
     """
     precision = q.scale.pow(-2)
-    total = _over_members(members, precision) + prior.unsqueeze(-1)
+    total = over_members(members, precision) + prior.unsqueeze(-1)
     some = total > 0
     total = torch.where(some, total, 1.0)
-    loc = _over_members(members, precision * q.loc) / total
+    loc = over_members(members, precision * q.loc) / total
     return DiagNormal(loc, torch.rsqrt(total))
-
-
-def _over_members(members: Bool[Tensor, "E M B"], value: Float[Tensor, "M B D"]) -> Float[Tensor, "E B D"]:
-    """Sum a value over the members of every expert."""
-    take = members.to(value.dtype)
-    if members.shape[0] == 1:  # a plain product needs no general sum
-        return (take[0].unsqueeze(-1) * value).sum(0, keepdim=True)
-    return torch.einsum("emb,mbd->ebd", take, value)
 
 
 def _shared(experts: Unimodal, weight: Tensor, present: Tensor) -> Posterior:
@@ -256,20 +253,20 @@ class MixtureOfProducts:
         """E."""
         return 2**modalities - 1 if self.subsets == "all" else modalities
 
-    def __call__(self, q: DiagNormal, present: Bool[Tensor, "M B"]) -> Posterior:
+    @property
+    def multiplies(self) -> bool:
+        """Whether any expert is a product, which takes normal posteriors."""
+        return self.subsets == "all" or self.prior_expert != "none"
+
+    def __call__(self, q: Unimodal, present: Bool[Tensor, "M B"]) -> Posterior:
         """Return one expert a subset, weighed where its subset was observed whole."""
         modalities = present.shape[0]
         subsets = self.subsets_of(modalities)
-        members = present.new_tensor([[m in s for m in range(modalities)] for s in subsets])  # (E, M)
-        observed = (present | ~members.unsqueeze(-1)).all(1)  # (E, B)
         full = [len(s) == modalities for s in subsets]
         with_prior = {"none": [False] * len(subsets), "full": full, "all": [True] * len(subsets)}
         prior = q.loc.new_tensor(with_prior[self.prior_expert]).unsqueeze(-1)
-        if self.subsets == "singletons" and self.prior_expert == "none":
-            experts = q
-        else:
-            experts = product(q, members.unsqueeze(-1) & present, prior)
-        some = present.any(0)
-        weight = observed.to(q.loc.dtype) / observed.sum(0).clamp_min(1)
-        weight = torch.where(some, weight, 1 / len(subsets))
-        return _shared(experts.where(observed), weight, present)
+        members, observed, weight = observed_whole(subsets, present, q.loc.dtype)
+        if not self.multiplies:
+            return _shared(q.where(observed), weight, present)
+        assert isinstance(q, DiagNormal)
+        return _shared(product(q, members, prior).where(observed), weight, present)

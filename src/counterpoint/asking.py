@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
-from counterpoint import costs, inference
+from counterpoint import costs, generating, inference
 from counterpoint.batch import Batch
 from counterpoint.data import MultimodalData, Preparation, read
 from counterpoint.data.multimodal import expand
+from counterpoint.densities import Density
 from counterpoint.errors import InputError, choose, whole
 from counterpoint.model import MultimodalVAE
 from counterpoint.seeds import generator
@@ -62,14 +63,15 @@ class Questions:
     """The verbs of a fitted estimator; `model_`, `preparation_`, `device` and `seed` come from it.
 
     Every verb takes `X` as `fit` does (modalities may be absent), and `mask` for data that cannot hold NaN.
-    `given` hides all modalities but the named. `how` is `"mixture"` or `"product"` of the observed
-    posteriors, for methods without a joint one. `draws` = 0 decodes the posterior means; otherwise that many
-    latent draws are averaged, with noise from `seed`. All raise `InputError` if the data do not fit what was
-    trained on, or a name or an option is unknown.
+    `given` hides all modalities but the named. `how` is `"mixture"`, `"precision"` (weighed by it) or
+    `"product"` of the observed posteriors, for methods without a joint one. `draws` = 0 decodes the posterior
+    means; otherwise that many latent draws are averaged, with noise from `seed`. All raise `InputError` if
+    the data do not fit what was trained on, or a name or an option is unknown.
     """
 
     model_: MultimodalVAE
     preparation_: Preparation
+    densities_: dict[str, Density]
     device: str
     seed: int
 
@@ -92,7 +94,10 @@ class Questions:
         return batch if given is None else batch.given(inference.check_names(given, model.names, "given"))
 
     def _noise(self, use: str, seed: int | None) -> torch.Generator:
-        return generator(self.seed if seed is None else whole("seed", seed, least=0), use, device=self.device)
+        return generator(self._seed(seed), use, device=self.device)
+
+    def _seed(self, seed: int | None) -> int:
+        return self.seed if seed is None else whole("seed", seed, least=0)
 
     def embed(
         self, X: Any, given: Sequence[str] | None = None, *, how: str = "mixture", mask: Mask = None
@@ -184,7 +189,7 @@ class Questions:
             X: The data.
             to: The modalities to impute; all of them unless given.
             draws: K predictive draws, at least 1.
-            how: `"mixture"` or `"product"`.
+            how: `"mixture"`, `"precision"` or `"product"`.
             seed: Of the draws; the estimator's unless given.
             mask: As in `fit`.
         """
@@ -210,6 +215,36 @@ class Questions:
             x = data.x[name] if one.n_categories is None else batch.x[name].cpu().numpy()
             filled = np.where(expand(data.mask[name], x.shape), x, filled)
         return Imputation(filled, self._units(name, mean), scale, self._units(name, drawn))
+
+    def fit_density(
+        self, X: Any, kind: str = "gmm", *, components: int | None = None, seed: int | None = None,
+        mask: Mask = None,
+    ) -> Self:  # fmt: skip
+        """Fit a density over the joint latents of the training rows, from which `sample` draws.
+
+        Every row gives one draw from its joint posterior given what it has; rows with nothing observed are
+        left out: `densities_[kind].settings` says how many. Kinds are `"gmm"`, `"flow"`, `"hyperprior"` and
+        `"vamp"`, see `counterpoint.densities`; `components` is for gmm and vamp, which choose unless given.
+        """
+        model, batch = self._fitted_model(), self._batch(X, mask)
+        made = generating.fit(model, batch, kind, seed=self._seed(seed), components=components)
+        self.densities_ = {**self.densities_, kind: made}
+        return self
+
+    def sample(
+        self, n: int, *, density: str | None = None, noise: bool = False, seed: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return n new rows, name -> (n, *event) in the data's units; row i of all comes from one latent.
+
+        `density` is a kind that was fitted, or `"standard"`, the prior of methods trained against N(0, I);
+        unless given, the first of gmm, flow, hyperprior, vamp that was fitted, or that prior if none was.
+        `noise` draws from the likelihood (categories come as codes) instead of taking its mean.
+        """
+        model = self._fitted_model()
+        z = generating.draw(model, self.densities_, density, n, self._seed(seed))
+        streams = {name: self._noise(f"sample/{name}", seed) for name in model.names}
+        made = generating.decode(model, z, streams, noise)
+        return {name: self._units(name, rows) for name, rows in made.items()}
 
     def score_terms(
         self, X: Any, *, seed: int | None = None, mask: Mask = None

@@ -15,12 +15,16 @@ from counterpoint.data import Preparation
 from counterpoint.distributions import DiagNormal, Point
 from counterpoint.errors import InputError, choose, number, whole
 from counterpoint.likelihoods import Likelihood, likelihood
+from counterpoint.methods.barycentre import MixtureOfBarycentres
+from counterpoint.methods.code import Consensus
+from counterpoint.methods.hellinger import Hellinger
 from counterpoint.model import Method, Modality, MultimodalVAE
 from counterpoint.nn import JointEncoder, SideBySide, networks
 from counterpoint.nn.build import build
 from counterpoint.priors import NoPrior
 from counterpoint.seeds import generator
 
+NORMAL_ONLY = (Average, Product, Consensus, Hellinger, MixtureOfBarycentres)  # their formulas want normals
 MOST_SUBSETS_OF = 12  # modalities whose every subset may be an expert: 4095 of them
 Networks = str | Mapping[str, str | tuple[nn.Module, nn.Module]]
 
@@ -85,7 +89,7 @@ def assemble(
         else:
             encoder, decoder = _own_networks(name, kind, p, latent_dim, method)
         weight = number(f"the weight of modality {name!r}", (weights or {}).get(name, 1.0), open_=True)
-        modalities[name] = Modality(encoder, decoder, p, weight)
+        modalities[name] = Modality(encoder, decoder, p, weight, method.auxiliary_size)
     return MultimodalVAE(modalities, method, latent_dim, _joint(trunks, hidden, latent_dim, method, seed))
 
 
@@ -135,7 +139,9 @@ def _check_family(method: Method) -> None:
             f"{method.name} has Point posteriors under {part} and {prior}, which need a density; take normal "
             "ones."
         )
-    if isinstance(method.aggregation, (Average, Product)) and family is not DiagNormal:
+    over = method.aggregation
+    products = isinstance(over, MixtureOfProducts) and over.multiplies
+    if (products or isinstance(over, NORMAL_ONLY)) and family is not DiagNormal:
         raise InputError(
             f"{method.name} has {family.__name__} posteriors under {part}, which needs normal ones; take "
             "DiagNormal."
@@ -145,7 +151,7 @@ def _check_family(method: Method) -> None:
 def _check_experts(method: Method, modalities: int) -> None:
     """Refuse a mixture over more subsets than anybody could wait for."""
     over = method.aggregation
-    if isinstance(over, MixtureOfProducts) and over.subsets == "all" and modalities > MOST_SUBSETS_OF:
+    if getattr(over, "subsets", None) == "all" and modalities > MOST_SUBSETS_OF:
         raise InputError(
             f"{method.name} over all subsets of {modalities} modalities has {over.experts(modalities)} "
             f"experts; it takes at most {MOST_SUBSETS_OF} modalities ({over.experts(MOST_SUBSETS_OF)} "

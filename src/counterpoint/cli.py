@@ -10,11 +10,13 @@ from counterpoint.errors import InputError, TrainingDivergedError, nearest
 VERBS = {
     "demo": "three baselines and mmvm on embedded pictures: a table and a page",
     "methods": "the methods and where they come from",
+    "cite": "the papers of methods, as BibTeX",
     "inspect": "what is in a data file, and how it would be modelled",
     "fit": "train one method and write a run directory",
     "embed": "latents of rows, to an .npz",
     "translate": "one modality from another, to an .npz",
     "impute": "what is missing, with its spread, to an .npz",
+    "sample": "new rows of all modalities from nothing, to an .npz",
     "evaluate": "every measure of a run, beside chance and controls",
     "compare": "several methods on the same rows, seeds as mean and spread",
     "sweep": "a grid of fits from a YAML file, in stacks and on several workers",
@@ -30,6 +32,7 @@ EXTRAS = {
     "ray": ("ray",),
     "slurm": ("submitit",),
     "tune": ("optuna",),
+    "flow": ("zuko",),
 }
 
 

@@ -38,7 +38,7 @@ class DiagNormal:
     def from_heads(cls, out: Float[Tensor, "*shape DD"]) -> "DiagNormal":
         """Read an encoder's output (..., 2 D): means, then log variances (kept within +-20)."""
         loc, log_variance = out.chunk(2, -1)
-        return cls(loc, torch.exp(0.5 * log_variance.clamp(-20.0, 20.0)))
+        return cls(loc, torch.exp(0.5 * torch.nn.functional.hardtanh(log_variance, -20.0, 20.0)))
 
     @property
     def mean(self) -> Tensor:
@@ -104,11 +104,9 @@ class DiagLaplace:
         return 2 * self.scale.square()
 
     def rsample(self, noise: Float[Tensor, "..."]) -> Tensor:
-        """Turn standard normal noise into Laplace draws by their common quantile.
-
-        A normal deviate n of tail probability p(|n|) = erfc(|n|/sqrt 2) maps to sign(n) * -log p.
-        """
-        tail = torch.special.log_ndtr(-noise.abs()) + math.log(2.0)
+        """Turn normal noise n into Laplace draws at its quantile: -sign(n) * log erfc(|n|/sqrt 2)."""
+        a = noise.abs() * math.sqrt(0.5)
+        tail = torch.log(torch.special.erfcx(a)) - a.square()  # `log_ndtr` has no batching rule for vmap
         return self.loc - self.scale * noise.sign() * tail
 
     def log_prob(self, z: Float[Tensor, "..."]) -> Tensor:
@@ -122,6 +120,23 @@ class DiagLaplace:
 
     def __getitem__(self, index: object) -> "DiagLaplace":
         return DiagLaplace(self.loc[index], self.scale[index])  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class SumLaplace(DiagLaplace):
+    """A `DiagLaplace` whose encoder shares scales out: b = D softmax(h) + 1e-6, whose sum is D (1 + 1e-6).
+
+    Example:
+        >>> import torch
+        >>> SumLaplace.from_heads(torch.zeros(4)).scale.round(decimals=4).tolist()
+        [1.0, 1.0]
+    """
+
+    @classmethod
+    def from_heads(cls, out: Float[Tensor, "*shape DD"]) -> "SumLaplace":
+        """Read an encoder's output (..., 2 D): medians, then h."""
+        loc, h = out.chunk(2, -1)
+        return cls(loc, h.shape[-1] * torch.softmax(h, -1) + 1e-6)
 
 
 @dataclass(frozen=True)
@@ -273,11 +288,12 @@ def pairwise_kl(q: DiagNormal | DiagLaplace | Point, weight: Float[Tensor, "E B"
         return (weight * each).sum(1)
     w = weight.unsqueeze(-1)
     variance = q.variance
-    m = q.loc - (w * q.loc).sum(0)
-    precision = w / variance
+    # Whatever c is, the sum is the same: no gradient needs to go through it.
+    m = q.loc - (w * q.loc.detach()).sum(0)
+    precision = w / 2 / variance  # halves, as every KL has them
     moment = precision * m
-    s0, s1, s2 = precision.sum(0), moment.sum(0), (moment * m).sum(0)
-    square = torch.addcmul(s2, variance, s0) + m * (m * s0 - 2 * s1)
-    log_scale = torch.log(q.scale).sum(-1)
-    spread = (weight * (log_scale - q.loc.shape[-1] / 2)).sum(0)
-    return square.sum(-1) / 2 - log_scale + spread
+    log_scale = torch.log(q.scale)
+    square = (variance + m * m) * precision.sum(0)
+    cross = m * moment.sum(0)
+    of_all = moment * m + w * (log_scale - 0.5)
+    return (torch.sub(square, cross, alpha=2) - log_scale).sum(-1) + of_all.sum((0, -1))

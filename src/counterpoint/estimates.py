@@ -4,13 +4,13 @@ Functions of a model and a `Batch` in model space (standardised values), as in `
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from counterpoint.aggregation import Posterior
 from counterpoint.batch import Batch
-from counterpoint.distributions import Point, standard
+from counterpoint.distributions import DiagLaplace, DiagNormal, Point, Unimodal, standard
 from counterpoint.errors import InputError
 from counterpoint.evaluation.likelihood import ImportanceEstimate, importance_log_likelihood
 from counterpoint.inference import CHUNK, check_names, chunks
@@ -48,8 +48,9 @@ def log_likelihood(
     decides only how well. Separate latents trained against N(0, I) (independent): every target by its own
     posterior, log p(x_targets) = sum_m log p(x_m), and relative variances (1/effective - 1/K) add up.
 
-    Values that were not observed are integrated out. A row without any of the targets has log p = 0: leave it
-    out of means. Modality weights and beta do not enter. For counts it is log p(x | library size).
+    Private latents are drawn beside the shared one, each from its own posterior given what is seen, or from
+    its prior. Values that were not observed are integrated out. A row without any of the targets has
+    log p = 0: leave it out of means. Modality weights and beta do not enter. For counts it is log p(x | library size).
 
     Args:
         model: A model whose rate was against N(0, I).
@@ -90,16 +91,30 @@ def log_likelihood(
     seen = wanted if given is None else check_names(given, model.names, "given")
     with torch.no_grad():
         if shared:
-            posteriors = [model.posterior(part) for part in chunks(batch.given(seen))]
-            return _estimate(model, batch, posteriors, wanted, draws, generator)
+            proposals = [_proposal(model, part) for part in chunks(batch.given(seen))]
+            return _estimate(model, batch, proposals, wanted, draws, generator)
         found = []
         for name in wanted:
             m = model.names.index(name)
-            alone = [_only(model.posterior(part), m) for part in chunks(batch)]
+            each = [_proposal(model, part) for part in chunks(batch)]
+            alone = [Proposal(_only(q.shared, m), q.private) for q in each]
             found.append(_estimate(model, batch, alone, (name,), draws, generator))
     log_p = torch.stack([f.log_p for f in found]).sum(0)
     excess = torch.stack([1 / f.effective - 1 / draws for f in found]).sum(0)
     return ImportanceEstimate(log_p, 1 / (excess + 1 / draws), draws)
+
+
+class Proposal(NamedTuple):
+    """What latents are drawn from: the shared one's posterior, and the private ones' (M, B, W)."""
+
+    shared: Posterior
+    private: Unimodal | None
+
+
+def _proposal(model: MultimodalVAE, batch: Batch) -> Proposal:
+    present = batch.present
+    encoded = model.encode(batch, present)
+    return Proposal(model.method.aggregation(encoded.shared, present), encoded.private)
 
 
 def _only(posterior: Posterior, m: int) -> Posterior:
@@ -112,38 +127,50 @@ def _only(posterior: Posterior, m: int) -> Posterior:
 def _estimate(
     model: MultimodalVAE,
     batch: Batch,
-    posteriors: Sequence[Posterior],
+    proposals: Sequence[Proposal],
     targets: Sequence[str],
     draws: int,
     generator: torch.Generator,
 ) -> ImportanceEstimate:
-    """Estimate log p(x_targets) of rows that share one latent, by posteriors that come in chunks of rows."""
-    parts = list(zip(posteriors, chunks(batch), strict=True))
+    """Estimate log p(x_targets) of rows that share one latent, by proposals that come in chunks of rows."""
+    parts = list(zip(proposals, chunks(batch), strict=True))
     counts = [part.rows for part in chunks(batch)]
-    mixtures = [posterior.mixture for posterior in posteriors]
-    first = posteriors[0].experts.loc
+    mixtures = [shared.mixture for shared, _ in proposals]
+    first, width = proposals[0].shared.experts.loc, model.method.private_dim
+    dim, places = first.shape[-1], {name: i for i, name in enumerate(targets)}
     kind: Any = {"dtype": first.dtype, "device": generator.device}
     uniform = torch.rand(batch.rows, generator=generator, **kind)
 
     def draw(k0: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        shape = (batch.rows, first.shape[-1])
+        shape = (batch.rows, dim + width * len(targets))
         noise = torch.stack([torch.randn(shape, generator=generator, **kind) for _ in range(count)])
         latents, densities = [], []
-        for (posterior, _), mixture, u, n in zip(
+        for (proposal, _), mixture, u, n in zip(
             parts, mixtures, uniform.split(counts), noise.split(counts, 1), strict=True
         ):
-            z = _drawn(posterior, [(u + k0 + k) / draws % 1.0 for k in range(count)], n)
+            z = _drawn(proposal.shared, [(u + k0 + k) / draws % 1.0 for k in range(count)], n[..., :dim])
+            density = mixture.log_prob(z)
+            for name, i in places.items() if width else ():
+                q = _own(model, proposal, name)
+                w = q.rsample(n[..., dim + i * width :][..., :width])
+                z, density = torch.cat([z, w], -1), density + q.log_prob(w)
             latents.append(z)
-            densities.append(mixture.log_prob(z))
+            densities.append(density)
         return torch.cat(latents, 1), torch.cat(densities, 1)
 
     def log_joint(z: torch.Tensor) -> torch.Tensor:
         log_ps = []
-        for (posterior, part), latent in zip(parts, z.split(counts, 1), strict=True):
-            assert not isinstance(posterior.experts, Point)
-            log_p = standard(posterior.experts[0]).log_prob(latent)
-            for name in targets:
-                log_p = log_p + model[name].log_prob(latent, part.x[name], part.mask[name])
+        for (proposal, part), latent in zip(parts, z.split(counts, 1), strict=True):
+            experts, shared = proposal.shared.experts, latent[..., :dim]
+            assert not isinstance(experts, Point)
+            log_p = standard(experts[0]).log_prob(shared)
+            for name, i in places.items():
+                read = shared
+                if width:
+                    w = latent[..., dim + i * width :][..., :width]
+                    log_p = log_p + standard(_own(model, proposal, name)).log_prob(w)
+                    read = torch.cat([shared, w], -1)
+                log_p = log_p + model[name].log_prob(read, part.x[name], part.mask[name])
             log_ps.append(log_p)
         return torch.cat(log_ps, 1)
 
@@ -152,6 +179,14 @@ def _estimate(
     return ImportanceEstimate(
         torch.where(held, found.log_p, 0.0), torch.where(held, found.effective, float(draws)), draws
     )
+
+
+def _own(model: MultimodalVAE, proposal: Proposal, name: str) -> DiagNormal | DiagLaplace:
+    """Return the proposal of a modality's private latent, (B, W); its prior where the modality is unseen."""
+    assert proposal.private is not None
+    q = proposal.private[model.names.index(name)]
+    assert not isinstance(q, Point)
+    return q
 
 
 def _drawn(posterior: Posterior, uniforms: Sequence[torch.Tensor], noise: torch.Tensor) -> torch.Tensor:

@@ -270,6 +270,7 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         progress = trainer.progress[e]
         self.model_, self.preparation_ = trainer.models[e].eval(), prepared
         self.history_, self.best_epoch_ = progress.history, progress.best_epoch
+        self.densities_ = {}  # those of an earlier fit were over other latents
         self.data_summary_["best_epoch"] = progress.best_epoch
 
     def save(self, run: str | Path) -> Path:

@@ -6,7 +6,7 @@ Shapes: rows N, latent D, draws K.
 
 Where every modality keeps its own latent (MMVM, independent VAEs) and several are observed, the latent is
 that of the mixture of their posteriors, h(z|X) = 1/M sum_m q_m: the prior that tied them in training.
-`how="product"` takes their product instead.
+`how="precision"` weighs them by how sharp they are, `how="product"` takes their product instead.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +16,12 @@ import torch
 
 from counterpoint.aggregation import Posterior, Product
 from counterpoint.batch import Batch
-from counterpoint.distributions import DiagNormal
+from counterpoint.distributions import DiagNormal, Point
 from counterpoint.errors import InputError, choose
+from counterpoint.methods.mmvm import SeparateByPrecision
 from counterpoint.model import MultimodalVAE
 
-HOW = ("mixture", "product")
+HOW = ("mixture", "precision", "product")
 CHUNK = 2048
 
 
@@ -43,11 +44,12 @@ def joint(model: MultimodalVAE, batch: Batch, how: str = "mixture") -> Posterior
     Args:
         model: A model.
         batch: Rows; hide modalities with `batch.given(names)`.
-        how: `"mixture"` or `"product"` of the present posteriors, for methods whose latents are separate; the
-            others have a joint posterior of their own.
+        how: `"mixture"` of the present posteriors as in the method's prior, the mixture weighed by their
+            `"precision"`, or their `"product"`, for methods whose latents are separate; the others have a
+            joint posterior of their own.
 
     Raises:
-        InputError: If `how` is neither, or a product is asked of posteriors that have none.
+        InputError: If `how` is none of them, or the posteriors have no product or precision.
     """
     choose("how", how, HOW)
     present = batch.present
@@ -61,6 +63,13 @@ def joint(model: MultimodalVAE, batch: Batch, how: str = "mixture") -> Posterior
                 "'mixture'."
             )
         return Product()(q, present)
+    if how == "precision":
+        if isinstance(q, Point):
+            raise InputError(
+                f"how='precision' needs posteriors with a density, and those of {model.method.name} have "
+                "none; use 'mixture'."
+            )
+        return SeparateByPrecision()(q, present)
     return model.method.aggregation(q, present)
 
 
@@ -150,7 +159,7 @@ def _own(model: MultimodalVAE, batch: Batch, target: str, posterior: Posterior, 
     """Put the target's own posterior in the place of the joint one in the rows that have it."""
     m = model.names.index(target)
     present = batch.present
-    if how == "mixture":  # one expert a modality: all the weight goes to its own
+    if how != "product":  # one expert a modality: all the weight goes to its own
         alone = torch.zeros_like(posterior.weight)
         alone[m] = 1.0
         weight = torch.where(present[m], alone, posterior.mixture.weight)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,19 @@ FILES = (
 )
 SCORES = "scores.json"
 EXHIBITS = "exhibits.safetensors"  # only where an evaluation was kept
+DENSITY = "density-{}.safetensors"  # only those that were fitted
 MANIFEST = "manifest.json"
+
+
+def later(names: Iterable[str]) -> list[str]:
+    """Return those files that a run need not have, and that come after it was fitted.
+
+    Example:
+        >>> later(["config.yaml", "density-gmm.safetensors", "exhibits.safetensors"])
+        ['density-gmm.safetensors', 'exhibits.safetensors']
+    """
+    before, after = DENSITY.split("{}")
+    return sorted(n for n in names if n == EXHIBITS or (n.startswith(before) and n.endswith(after)))
 
 
 def write(folder: Path, files: Mapping[str, Any]) -> None:
@@ -74,7 +86,7 @@ def verify(folder: Path, *, skip: Sequence[str] = ()) -> dict[str, Any]:
         raise InputError(
             f"{folder} has format {known!r}; this version reads {FORMAT}. Use the version that wrote it."
         )
-    for name in (*FILES, *([EXHIBITS] if EXHIBITS in files else [])):
+    for name in (*FILES, *later(files)):
         if name not in skip:
             _check(folder / name, files.get(name))
     return manifest

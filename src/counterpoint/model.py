@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -73,6 +73,8 @@ class Method:
         options: What the recipe was called with, complete, for the record.
         private_dim: W, columns of a second latent that every modality keeps to itself; 0 for none.
         private_trunk: Whether an encoder network of its own reads the private latent.
+        auxiliary: What is learned of a second prior r_m(w) of every private latent, from which it is drawn
+            where another modality's latent is decoded: `"none"` of it, its `"scale"`, or `"both"` with loc.
         joint: Whether one more encoder reads all modalities together.
     """
 
@@ -85,13 +87,19 @@ class Method:
     options: Mapping[str, Any] = field(default_factory=dict)
     private_dim: int = 0
     private_trunk: bool = False
+    auxiliary: Literal["none", "scale", "both"] = "none"
     joint: bool = False
 
     @property
     def build(self) -> tuple[Any, ...]:
         """What models of a stack must have in common: all but the values of the hyperparameters."""
         parts = (self.name, self.aggregation, self.prior, self.objective, self.posterior, tuple(self.hyper))
-        return (*parts, self.private_dim, self.private_trunk, self.joint)
+        return (*parts, self.private_dim, self.private_trunk, self.auxiliary, self.joint)
+
+    @property
+    def auxiliary_size(self) -> int:
+        """Numbers that describe a modality's auxiliary prior."""
+        return self.private_dim * ("none", "scale", "both").index(self.auxiliary)
 
     def at(self, step: int) -> dict[str, float]:
         """Return the value of every hyperparameter at an optimiser step."""
@@ -125,17 +133,24 @@ class Modality(nn.Module):
         decoder: Module from (B, D) to (B, *likelihood.output_shape).
         likelihood: p(x | decoder output).
         weight: Factor of its distortion in the loss, above 0.
+        auxiliary: Numbers that describe an auxiliary prior, see `Method.auxiliary`.
 
     Raises:
         InputError: If the weight is not above 0.
     """
 
     def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, weight: float = 1.0
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        weight: float = 1.0,
+        auxiliary: int = 0,
     ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
         self.weight = number("modality weight", weight, open_=True)
+        self.auxiliary = nn.Parameter(torch.zeros(auxiliary)) if auxiliary else None
         self.network_dtype: torch.dtype | None = None  # lower precision of the two networks, set by a trainer
 
     def heads(self, x: Tensor, mask: Tensor) -> Float[Tensor, "B H"]:
@@ -158,6 +173,8 @@ class Modality(nn.Module):
     def log_prob(self, z: Float[Tensor, "*axes B D"], x: Tensor, mask: Tensor) -> Float[Tensor, "*axes B"]:
         """Return log p(x | z) in nats over the observed values."""
         return self.likelihood.log_prob(self.decode(z), x, mask)
+
+    forward = log_prob  # what `functional_call` calls
 
 
 class MultimodalVAE(nn.Module):

@@ -4,7 +4,7 @@ An objective is a pure function of (model, batch, noise, hyperparameters). Noise
 says how much of it, and the trainer draws it from the model's own generator.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DRAWS = ("one", "stratified", "all")
 KL_COUNTS = ("once", "per_modality")
+
+# From the decoded experts and their draws to what each modality is decoded from, as `Posterior.latents`.
+Fan = Callable[[Posterior, Tensor], list[Tensor]]
 
 
 class Noise(NamedTuple):
@@ -111,6 +114,10 @@ class ELBO:
 
     def __call__(self, model: "MultimodalVAE", batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
         """Return the loss per row and its terms, in nats."""
+        return self.through(Posterior.latents, model, batch, noise, hyper)
+
+    def through(self, fan: Fan, model: "MultimodalVAE", batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
+        """Return the same, where the latents reach the decoders through a fan."""
         present = batch.present
         encoded = model.encode(batch, present)
         posterior = model.method.aggregation(encoded.shared, present)
@@ -127,7 +134,7 @@ class ELBO:
             noise = Noise(noise.shared(decoded.weight.shape[0], model.latent_dim), noise.uniform)
         z = decoded.experts.rsample(noise.normal)  # (K, E, B, D)
         rate = model.method.prior.rate(posterior, z, present, hyper)
-        return self.bound(model, batch, decoded, z, posterior.weight, rate, hyper, private)
+        return self.bound(model, batch, decoded, z, posterior.weight, rate, hyper, private, fan)
 
     def bound(
         self,
@@ -139,11 +146,12 @@ class ELBO:
         rate: Float[Tensor, "F B"],
         hyper: Hyper,
         private: Own | None = None,
+        fan: Fan = Posterior.latents,
     ) -> Loss:
         """Put distortions of the decoded experts and rates of all experts together."""
         held = decoded.weight.unsqueeze(1) * decoded.targets  # (E, M, B)
         log_ps, shares = [], []
-        latents = decoded.latents(z)
+        latents = fan(decoded, z)
         if private is not None:
             latents = [private.beside(m, shared) for m, shared in enumerate(latents)]
         for m, (name, modality) in enumerate(zip(model.names, model.modalities, strict=True)):
@@ -151,8 +159,10 @@ class ELBO:
             shares.append(held[decoded.explains[m], m])
         log_p, share = torch.cat(log_ps, 1), torch.cat(shares)
         log_p = log_p.mean(0) if log_p.shape[0] > 1 else log_p.squeeze(0)  # (all E', B)
-        parts = torch.where(share > 0, share * log_p, 0.0).split([s.shape[0] for s in shares])
-        distortion = -torch.stack([p.sum(0) for p in parts])  # (M, B)
+        parts, sizes = torch.where(share > 0, share * log_p, 0.0), [s.shape[0] for s in shares]
+        if set(sizes) != {1}:
+            parts = torch.stack([p.sum(0) for p in parts.split(sizes)])
+        distortion = -parts  # (M, B)
         weighted = torch.where(weight > 0, weight * rate, 0.0)
         if self.kl_count == "per_modality":
             weighted = weighted * batch.present.sum(0)

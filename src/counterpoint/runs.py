@@ -14,8 +14,9 @@ from safetensors.torch import save as to_bytes
 
 from counterpoint import atomic, configuration, manifest, provenance
 from counterpoint.data import Preparation
+from counterpoint.densities import KINDS, Density, pack, unpack
 from counterpoint.errors import InputError, choose
-from counterpoint.manifest import EXHIBITS, FORMAT, MANIFEST, SCORES, as_json, digest, verify
+from counterpoint.manifest import DENSITY, EXHIBITS, FORMAT, MANIFEST, SCORES, as_json, digest, later, verify
 
 if TYPE_CHECKING:
     from counterpoint.estimator import Counterpoint
@@ -51,10 +52,14 @@ def save(estimator: "Counterpoint", run: str | Path, scores: Mapping[str, Any] |
         "environment.json": as_json(provenance.environment(estimator)),
         "README.md": provenance.model_card(estimator, scores or {}).encode(),
     }
+    for kind, density in estimator.densities_.items():
+        contents[DENSITY.format(kind)] = pack(density)
     for name, content in contents.items():
         atomic.write(folder / name, content)
     manifest.write(folder, {k: digest(v) for k, v in contents.items()})
-    (folder / EXHIBITS).unlink(missing_ok=True)  # they were of the run that stood here before
+    for name in later(p.name for p in folder.iterdir()):
+        if name not in contents:
+            (folder / name).unlink()  # it was of the run that stood here before
     return folder
 
 
@@ -75,6 +80,25 @@ def add_scores(
     if exhibits is not None:
         contents[EXHIBITS] = to_bytes({k: v.contiguous() for k, v in exhibits.items()})
     manifest.replace(_path(run), contents)
+
+
+def add_density(run: str | Path, kind: str, density: Density) -> Path:
+    """Keep a density over the latents in a finished run; one of the same kind is replaced.
+
+    Args:
+        run: The directory.
+        kind: Its kind.
+        density: As `Counterpoint.densities_` holds it.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: If the directory is not an intact run.
+    """
+    name = DENSITY.format(kind)
+    manifest.replace(_path(run), {name: pack(density)})
+    return _path(run) / name
 
 
 def load(
@@ -100,7 +124,7 @@ def load(
 
     folder = _path(run)
     check_device(device)
-    verify(folder)
+    files = verify(folder)["files"]
     card = read_card(folder / "data_card.json")
     estimator = Counterpoint(**configuration.read_config(folder / "config.yaml"))
     if networks:
@@ -135,6 +159,8 @@ def load(
     estimator.data_summary_ = card["training"]
     estimator.history_ = _history(folder / "metrics.csv")
     estimator.best_epoch_ = card["training"]["best_epoch"]
+    kept = {k: folder / DENSITY.format(k) for k in KINDS if DENSITY.format(k) in files}
+    estimator.densities_ = {k: unpack(path.read_bytes(), str(path)) for k, path in kept.items()}
     return estimator
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from counterpoint.report.exhibits import translations
+from counterpoint.report.exhibits import samples, translations
 from counterpoint.report.page import encoded
 from counterpoint.report.records import Record
 
@@ -37,3 +37,30 @@ def test_pictures_are_the_same_in_both_layouts(channels):
 def test_what_is_no_picture_stays_a_table(event):
     values = np.random.default_rng(0).normal(size=(2, *event))
     assert cells(event, values, values, np.ones(event).tolist()) == [None] * 4
+
+
+def test_samples_have_a_line_a_modality_and_a_column_a_row():
+    """Pictures, tables and words side by side; of more modalities than are drawn the caption tells."""
+    rng = np.random.default_rng(0)
+    events = {"photo": (1, 8, 8), "table": (5,), "word": (3,)}
+    kept = {f"sampled/{m}": rng.random((4, *event)) for m, event in enumerate(events.values())}
+    kept["sampled/2"] = rng.random((4, 3, 2))  # probabilities of two letters
+    parts = [
+        {"name": k, "event": list(v), "categories": None, "n_categories": None, "scale": None, "shift": None}
+        for k, v in events.items()
+    ]
+    parts[2] |= {"categories": ["a", "b"], "n_categories": 2}
+    config = {"method": "mmvm", "beta": 1.0, "seed": 0, "options": None}
+    record = Record(Path("a"), config, {"preparation": {"modalities": parts}}, {}, {})
+    object.__setattr__(record, "exhibits", lambda: kept)
+    figure = samples(record)["From nothing"]
+    assert encoded(figure, "png")
+    assert "decoded from one latent" in figure.get_label()
+    rows = np.array(figure.axes).reshape(3, 4)
+    shown = np.asarray(rows[0][2].images[0].get_array())
+    low, high = kept["sampled/0"].min(), kept["sampled/0"].max()
+    np.testing.assert_allclose(shown, (kept["sampled/0"][2, 0] - low) / (high - low))
+    letters = [axes.texts[0].get_text() for axes in rows[2]]
+    assert letters == ["".join("ab"[c] for c in row.argmax(-1)) for row in kept["sampled/2"]]
+    object.__setattr__(record, "exhibits", dict)
+    assert samples(record) == {}

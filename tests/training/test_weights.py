@@ -147,3 +147,28 @@ def test_gradients_of_another_memory_layout_are_those_of_their_weights():
     Population([last], rows, mask, given, [0]).run()
     Population([first], {"m0": rows["m0"].permute(0, 3, 1, 2).contiguous()}, mask, given, [0]).run()
     torch.testing.assert_close(weights(last), weights(first), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("models", [1, 3])
+def test_steps_are_those_of_the_optimiser_of_torch_to_the_last_bit(precision, models):
+    """Fused Adam of torch.optim, on the tensors of one model or on the rows of a stack."""
+    rates, g = (0.01, 0.02, 0.01)[:models], torch.Generator().manual_seed(3)
+    each = [options({"epochs": 9, "learning_rate": r}, precision=precision) for r in rates]
+    x = {k: v.to(each[0].dtype) for k, v in DATA.x.items()}
+    held = Population([make(s) for s in range(models)], x, DATA.mask, each, range(models)).weights
+    leaves = list(held.stacked.values()) or list(held._models[0].parameters())
+    theirs = [torch.nn.Parameter(v.detach().clone()) for v in (held.P if models > 1 else leaves)]
+    adam = torch.optim.Adam(
+        [{"params": [v], "lr": rates[e % models]} for e, v in enumerate(theirs)], fused=True
+    )
+    for step in range(12):
+        pulls = [torch.randn(v.shape, generator=g, dtype=v.dtype) for v in leaves]
+        total = sum((v * pull).reshape(models, -1).sum(1) for v, pull in zip(leaves, pulls, strict=True))
+        held.step(total[:, None] if models > 1 else total, [step] * models)
+        grads = torch.cat([pull.reshape(models, -1) for pull in pulls], 1) if models > 1 else pulls
+        for v, grad in zip(theirs, grads, strict=True):
+            v.grad = grad
+        adam.step()
+        assert all(torch.equal(a, b) for a, b in zip(held.P if models > 1 else leaves, theirs, strict=True))
+    assert held.state(models - 1)["adam.step"] == 12

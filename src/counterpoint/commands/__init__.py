@@ -1,13 +1,15 @@
 """The verbs of the command line. Signatures and docstrings are what `counterpoint VERB --help` shows."""
 
 from counterpoint.commands.ask import embed, impute, translate
+from counterpoint.commands.generate import sample
 from counterpoint.commands.many import sweep
 from counterpoint.commands.score import compare, evaluate, export, report
-from counterpoint.commands.show import demo, inspect, methods
+from counterpoint.commands.show import cite, demo, inspect, methods
 from counterpoint.commands.train import fit
 from counterpoint.commands.tune import tune
 
 __all__ = [
+    "cite",
     "compare",
     "demo",
     "embed",
@@ -18,6 +20,7 @@ __all__ = [
     "inspect",
     "methods",
     "report",
+    "sample",
     "sweep",
     "translate",
     "tune",

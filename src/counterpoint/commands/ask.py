@@ -13,7 +13,7 @@ def embed(
         data: Rows with the modalities of the run; some may be absent.
         given: Only look at these modalities, with commas.
         out: The .npz to write: `joint`, and `modality/NAME` for each.
-        how: mixture or product of the observed posteriors.
+        how: mixture, precision (weighed by it) or product of the observed posteriors.
     """
     estimator, found = asked(run, data)
     joint = estimator.embed(found, names(given), how=how)
@@ -42,7 +42,7 @@ def translate(
         target: The modality that is generated.
         out: The .npz to write.
         draws: Latent draws to average; 0 decodes the posterior means.
-        how: mixture or product of the observed posteriors.
+        how: mixture, precision (weighed by it) or product of the observed posteriors.
     """
     estimator, found = asked(run, data)
     made = estimator.translate(found, names(source), target, draws=draws, how=how)
@@ -67,7 +67,7 @@ def impute(
         to: The modalities to impute, with commas; all unless given.
         out: The .npz to write: `NAME/filled`, `NAME/mean`, `NAME/spread`.
         draws: Predictive draws.
-        how: mixture or product of the observed posteriors.
+        how: mixture, precision (weighed by it) or product of the observed posteriors.
     """
     from counterpoint.report.screen import show_table
 

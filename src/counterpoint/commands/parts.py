@@ -36,11 +36,16 @@ def write_npz(path: str, arrays: dict[str, Any]) -> None:
 
     from counterpoint import atomic
 
-    if not path.endswith(".npz"):
-        raise InputError(f"out is {path!r}; its name must end in .npz.")
+    check_npz(path)
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     atomic.write(path, content.getvalue())
+
+
+def check_npz(path: str) -> None:
+    """Refuse a name that is none of an .npz; for verbs that do much before they write."""
+    if not path.endswith(".npz"):
+        raise InputError(f"out is {path!r}; its name must end in .npz.")
 
 
 def unit(found: Any, name: str) -> str:
@@ -57,7 +62,7 @@ HEADLINES = (  # of a whole evaluation, on one screen; the report has all of the
         "reconstruction",
         "self_reconstruction",
     ),
-    *("rate", "agreement", "imputation_r2", "coverage", "fid", "log_likelihood"),
+    *("rate", "agreement", "imputation_r2", "coverage", "fid", "joint_coherence", "log_likelihood"),
 )
 
 

@@ -1,20 +1,72 @@
 """Verbs that show: the methods, what is in a file, and what the package can do."""
 
+import re
+import sys
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any
+
 from counterpoint.commands.parts import names, say_next
+
+if TYPE_CHECKING:
+    from counterpoint.methods._papers import Paper
 
 
 def methods() -> None:
-    """List the methods: name, what it is, source."""
+    """List the methods: year, parts (of the defaults), source, what it is."""
     from counterpoint.methods import METHODS
     from counterpoint.report.screen import show_table
 
-    cells = [["method", "what it is", "options"]]
+    cells = [["method", "year", "aggregation", "prior", "objective", "source", "what it is"]]
     for name, recipe in METHODS.items():
-        module = __import__(recipe.__module__, fromlist=["x"])
-        options = ", ".join(recipe.__kwdefaults__ or {}) or "-"
-        cells.append([name, (module.__doc__ or "").split(":", 1)[-1].strip().splitlines()[0], options])
+        parts, source = recipe(), paper(name)
+        aggregation = in_words(parts.aggregation, options=True)
+        what = (sys.modules[recipe.__module__].__doc__ or "").split(":", 1)[-1].strip().splitlines()[0]
+        what = what.removesuffix(".")
+        in_table = [str(source.year), aggregation, in_words(parts.prior), in_words(parts.objective)]
+        cells.append([name, *in_table, source.short, what])
     show_table(cells)
-    say_next("compare", "DATA", label="LABEL", methods="mmvm,independent")
+    say_next("cite", "mmvm")
+
+
+def cite(methods: list[str]) -> None:
+    """Print the papers of methods as BibTeX, each paper once.
+
+    Args:
+        methods: Names, as `counterpoint methods` lists them.
+    """
+    print("\n\n".join(dict.fromkeys(paper(name).bibtex() for name in methods)))
+
+
+def paper(name: str) -> "Paper":
+    """Return the paper that a method goes back to: the PAPER of its module.
+
+    Raises:
+        InputError: If there is no such method.
+
+    Example:
+        >>> paper("mopoe").short
+        'Sutter et al. 2021'
+    """
+    from counterpoint.errors import choose
+    from counterpoint.methods import METHODS
+
+    return sys.modules[METHODS[choose("method", name, METHODS)].__module__].PAPER  # type: ignore[attr-defined]
+
+
+def in_words(part: Any, options: bool = False) -> str:
+    """Return the name of a method's part in words and, if asked, its options that are not the usual ones.
+
+    Example:
+        >>> from counterpoint.aggregation import MixtureOfProducts, Product
+        >>> in_words(Product()), in_words(MixtureOfProducts("singletons"), options=True)
+        ('product', 'mixture of products (subsets singletons)')
+    """
+    split = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]*", type(part).__name__)
+    said = " ".join(word if len(word) > 1 and word.isupper() else word.lower() for word in split)
+    unusual = [f for f in fields(part) if f.default is not MISSING and getattr(part, f.name) != f.default]
+    if not options or not unusual:
+        return said
+    return f"{said} ({', '.join(f'{f.name} {getattr(part, f.name)}' for f in unusual)})".replace("_", " ")
 
 
 def inspect(data: str, modalities: str | None = None, labels: str | None = None) -> None:

@@ -72,7 +72,7 @@ class Normal(_LocationScale):
             return self._sum(
                 -((x - output) * torch.exp(-log_scale)).square() / 2 - log_scale - _LOG_2PI / 2, mask
             )
-        d = x - output
+        d = output - x
         return self._scaled_sum(d * d, -0.5 / self.fixed**2, math.log(self.fixed) + _LOG_2PI / 2, mask)
 
     def variance(self, output: Tensor, exposure: Tensor | None = None) -> Tensor:
@@ -110,7 +110,7 @@ class Laplace(_LocationScale):
         if self.learned:
             log_scale = self._log_scale()
             return self._sum(-(x - output).abs() * torch.exp(-log_scale) - log_scale - math.log(2.0), mask)
-        return self._scaled_sum((x - output).abs(), -1 / self.fixed, math.log(2 * self.fixed), mask)
+        return self._scaled_sum((output - x).abs(), -1 / self.fixed, math.log(2 * self.fixed), mask)
 
     def variance(self, output: Tensor, exposure: Tensor | None = None) -> Tensor:
         return torch.zeros_like(output) + 2 * self._scale() ** 2

@@ -49,6 +49,7 @@ class Asked:
         seed: Of draws, probes and controls.
         most: Test rows, at most, of measures that would take minutes on all; their sections say how many.
         inception: Weights of Inception, for distances between pictures; the oracle's features unless given.
+        kept: What a measure made that exhibits may show: `samples`, name -> rows.
     """
 
     estimator: Counterpoint
@@ -56,6 +57,7 @@ class Asked:
     seed: int = 0
     most: int = 1000
     inception: str | Path | None = None
+    kept: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ def exhibits(asked: Asked, agreement: np.ndarray | None = None) -> dict[str, tor
 
     `row` (n,), `label` (n,) codes into the task's classes (-1 if unknown or several), `agreement` (n,),
     `pca/m` and `tsne/m` (n, 2) in a plane common to the modalities, NaN where absent; `shown` (k,), `real/m`
-    (k, *event) and `made/s/t` (k, *event), decoded from posterior means.
+    (k, *event) and `made/s/t` (k, *event), decoded from posterior means; `sampled/m` (k, *event), row i of
+    all modalities from one latent, if samples from nothing were measured.
 
     Args:
         asked: A model on a task.
@@ -30,7 +31,10 @@ def exhibits(asked: Asked, agreement: np.ndarray | None = None) -> dict[str, tor
         out["agreement"] = agreement[rows].astype(np.float32)
     out |= _plane({name: z[rows] for name, z in asked.held.items()}, asked.seed)
     shown = _chosen(labels, SHOWN, labels.max() + 1 if labels.max() > 0 else None)
-    return {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in (out | _made(asked, shown)).items()}
+    return {
+        k: torch.from_numpy(np.ascontiguousarray(v))
+        for k, v in (out | _made(asked, shown) | _sampled(asked)).items()
+    }
 
 
 def _codes(asked: Asked) -> np.ndarray:
@@ -68,6 +72,14 @@ def _plane(z: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
             parts = np.split(plane, len(z))
             out |= {f"{key}/{m}": part for m, part in enumerate(parts)}
     return out
+
+
+def _sampled(asked: Asked) -> dict[str, np.ndarray]:
+    """Return the samples that were kept, if there are and they are small enough."""
+    kept = asked.kept.get("samples", {})
+    if any(np.prod(rows.shape[1:]) > LARGEST for rows in kept.values()):
+        return {}
+    return {f"sampled/{asked.names.index(name)}": rows.astype(np.float32) for name, rows in kept.items()}
 
 
 def _made(asked: Asked, rows: np.ndarray) -> dict[str, np.ndarray]:

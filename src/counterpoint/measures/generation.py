@@ -67,7 +67,7 @@ def generation(asked: Asked) -> Section:
 
 def _extractor(asked: Asked, name: str) -> Callable[[np.ndarray], np.ndarray]:
     """Return what makes features (N, F) of rows in the data's units; pictures are clamped first."""
-    top = _top(asked, name)
+    top = top_of(asked, name)
     oracle = asked.on.oracles[name]
     if top is None:
         return oracle.features
@@ -77,12 +77,12 @@ def _extractor(asked: Asked, name: str) -> Callable[[np.ndarray], np.ndarray]:
     return lambda rows: net.features(np.clip(rows / top, 0.0, 1.0))
 
 
-def _top(asked: Asked, name: str) -> float | None:
+def top_of(asked: Asked, name: str) -> float | None:
     """Return the largest value of a picture, or None for what is no picture."""
     return {"byte": 255.0, "unit": 1.0}.get(asked.estimator.preparation_[name].pixels or "")
 
 
 def _read(asked: Asked, name: str) -> str:
     """Return what the features are, in words."""
-    own = asked.inception is None or _top(asked, name) is None
+    own = asked.inception is None or top_of(asked, name) is None
     return asked.on.oracles[name].read if own else "Inception, 2048 features"

@@ -14,6 +14,7 @@ from counterpoint.measures.imputation import imputation
 from counterpoint.measures.log_likelihood import log_likelihood
 from counterpoint.measures.probe import probe
 from counterpoint.measures.reconstruction import reconstruction
+from counterpoint.measures.unconditional import unconditional
 from counterpoint.measures.variance import variance
 
 MEASURES = {
@@ -28,5 +29,6 @@ MEASURES = {
     "clusters": clusters,
     "log_likelihood": log_likelihood,
     "generation": generation,
+    "unconditional": unconditional,
 }
 PAPER = ("probe", "coherence", "reconstruction")  # what the papers' tables hold; the others cost more

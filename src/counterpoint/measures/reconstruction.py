@@ -27,8 +27,8 @@ def reconstruction(asked: Asked) -> Section:
                 "data."
             )
         others = tuple(n for n in asked.names if n != name)
-        costs = {"given_all": None, "given_itself": (name,)}
-        values = {key: _cost(asked, given, name, f"score/{key}/{name}") for key, given in costs.items()}
+        asks = {"given_all": None, "given_itself": (name,)}
+        values = {key: _cost(asked, given, name, f"score/{key}/{name}") for key, given in asks.items()}
         modalities[name] = {key: mean(cost) for key, cost in values.items()}
         modalities[name]["given_others"] = mean(_cost(asked, others, name, f"score/others/{name}"))
         rows.append(values["given_all"])

@@ -5,14 +5,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from counterpoint.errors import InputError, choose, nearest
+from counterpoint.impartial import impartial
 from counterpoint.methods.ae import ae
 from counterpoint.methods.avg import avg
+from counterpoint.methods.barycentre import barycentre
+from counterpoint.methods.code import code
+from counterpoint.methods.hellinger import hellinger
 from counterpoint.methods.independent import independent
+from counterpoint.methods.jmvae import jmvae
+from counterpoint.methods.mmjsd import mmjsd
+from counterpoint.methods.mmvae import mmvae
+from counterpoint.methods.mmvae_plus import mmvae_plus
 from counterpoint.methods.mmvm import mmvm
 from counterpoint.methods.moe import moe
 from counterpoint.methods.mopoe import mopoe
 from counterpoint.methods.mvae import mvae
+from counterpoint.methods.mvtcae import mvtcae
 from counterpoint.methods.poe import poe
+from counterpoint.methods.split import split
+from counterpoint.methods.telbo import telbo
 from counterpoint.model import Method
 
 METHODS: dict[str, Callable[..., Method]] = {
@@ -21,8 +32,18 @@ METHODS: dict[str, Callable[..., Method]] = {
     "avg": avg,
     "poe": poe,
     "mvae": mvae,
+    "jmvae": jmvae,
+    "telbo": telbo,
+    "split": split,
     "moe": moe,
+    "mmvae": mmvae,
+    "mmvae_plus": mmvae_plus,
     "mopoe": mopoe,
+    "mmjsd": mmjsd,
+    "mvtcae": mvtcae,
+    "code": code,
+    "hellinger": hellinger,
+    "barycentre": barycentre,
     "mmvm": mmvm,
 }
 
@@ -32,7 +53,8 @@ def method(name: str, options: Mapping[str, Any] | None = None) -> Method:
 
     Args:
         name: A key of `METHODS`.
-        options: The recipe's options.
+        options: The recipe's options, and `impartial` for any recipe with one latent for all modalities: how
+            the gradients of its decoders are reconciled, see `counterpoint.impartial`. None does nothing.
 
     Raises:
         InputError: If the method or an option is unknown (the nearest name is told), or a value is out of
@@ -46,12 +68,14 @@ def method(name: str, options: Mapping[str, Any] | None = None) -> Method:
         counterpoint.errors.InputError: mmvm has no option 'rat'; it has beta, ... Did you mean 'rate'?
     """
     recipe = METHODS[choose("method", name, METHODS)]
-    allowed = list(inspect.signature(recipe).parameters)
+    allowed = [*inspect.signature(recipe).parameters, "impartial"]
     for option in options or {}:
         if option not in allowed:
-            listed = ", ".join(allowed) or "none"
+            listed = ", ".join(allowed)
             raise InputError(f"{name} has no option {option!r}; it has {listed}.{nearest(option, allowed)}")
-    return recipe(**(options or {}))
+    made = recipe(**{k: v for k, v in (options or {}).items() if k != "impartial"})
+    how = (options or {}).get("impartial")
+    return made if how is None else impartial(made, how)
 
 
 def takes(name: str, option: str) -> bool:
@@ -64,4 +88,26 @@ def takes(name: str, option: str) -> bool:
     return option in inspect.signature(METHODS[choose("method", name, METHODS)]).parameters
 
 
-__all__ = ["METHODS", "ae", "avg", "independent", "method", "mmvm", "moe", "mopoe", "mvae", "poe", "takes"]
+__all__ = [
+    "METHODS",
+    "ae",
+    "avg",
+    "barycentre",
+    "code",
+    "hellinger",
+    "independent",
+    "jmvae",
+    "method",
+    "mmjsd",
+    "mmvae",
+    "mmvae_plus",
+    "mmvm",
+    "moe",
+    "mopoe",
+    "mvae",
+    "mvtcae",
+    "poe",
+    "split",
+    "takes",
+    "telbo",
+]

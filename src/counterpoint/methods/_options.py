@@ -1,4 +1,4 @@
-"""Options that recipes share. Presets: the places where a paper and its released code disagree, set together."""
+"""What recipes share: options of private latents, and presets, where a paper and its released code differ."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -61,3 +61,21 @@ class Paper:
         }
         lines = "".join(f"  {k} = {{{v}}},\n" for k, v in fields.items())
         return f"@{'misc' if preprint else 'inproceedings'}{{{key},\n{lines}}}"
+
+
+MMVM = Paper(  # `mmvm`, and its baselines that no paper before it describes as they are compared there
+    (
+        "Sutter, Thomas M.",
+        "Meng, Yang",
+        "Agostini, Andrea",
+        "Chopard, Daphné",
+        "Fortin, Norbert",
+        "Vogt, Julia E.",
+        "Shahbaba, Babak",
+        "Mandt, Stephan",
+    ),
+    "Unity by Diversity: Improved Representation Learning for Multimodal VAEs",
+    "NeurIPS",
+    2024,
+    "https://openreview.net/forum?id=Z4R2rkPgBy",
+)

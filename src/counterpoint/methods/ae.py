@@ -2,10 +2,13 @@
 
 from counterpoint.aggregation import Separate
 from counterpoint.distributions import Point
+from counterpoint.methods._papers import MMVM
 from counterpoint.model import Method
 from counterpoint.objectives import ELBO
 from counterpoint.priors import NoPrior
 from counterpoint.schedules import Schedule
+
+PAPER = MMVM
 
 
 def ae() -> Method:

@@ -2,11 +2,19 @@
 
 from counterpoint.aggregation import Average
 from counterpoint.methods._options import resolve
+from counterpoint.methods._papers import Paper
 from counterpoint.model import Method
 from counterpoint.objectives import ELBO
 from counterpoint.priors import StandardNormal
 from counterpoint.schedules import Scheduled, schedule
 
+PAPER = Paper(
+    ("Hosoya, Haruo",),
+    "Group-based Learning of Disentangled Representations with Generalizability for Novel Contents",
+    "IJCAI",
+    2019,
+    "https://arxiv.org/abs/1809.02383",
+)
 PRESETS = {"paper": {"kl_count": "once"}, "official": {"kl_count": "per_modality"}}
 
 

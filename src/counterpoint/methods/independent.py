@@ -2,11 +2,19 @@
 
 from counterpoint.aggregation import Separate
 from counterpoint.methods._options import resolve
+from counterpoint.methods._papers import Paper
 from counterpoint.model import Method
 from counterpoint.objectives import ELBO
 from counterpoint.priors import StandardNormal
 from counterpoint.schedules import Scheduled, schedule
 
+PAPER = Paper(
+    ("Kingma, Diederik P.", "Welling, Max"),
+    "Auto-Encoding Variational Bayes",
+    "ICLR",
+    2014,
+    "https://arxiv.org/abs/1312.6114",
+)
 PRESETS = {"paper": {"beta_power": 1}, "official": {"beta_power": 2}}
 
 

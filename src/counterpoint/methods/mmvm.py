@@ -1,17 +1,62 @@
 """MMVM: a VAE per modality, tied softly by a data-dependent mixture-of-experts prior."""
 
-from counterpoint.aggregation import Separate
-from counterpoint.methods._options import resolve
+from dataclasses import dataclass, replace
+
+import torch
+
+from counterpoint.aggregation import Posterior, Separate
+from counterpoint.distributions import Point, Unimodal
+from counterpoint.errors import InputError, choose, number
+from counterpoint.methods._options import private_latents, resolve
+from counterpoint.methods._papers import MMVM
 from counterpoint.model import Method
 from counterpoint.objectives import ELBO
 from counterpoint.priors import MixtureOfExperts
-from counterpoint.schedules import Scheduled, schedule
+from counterpoint.schedules import Schedule, Scheduled, schedule
+from counterpoint.shapes import Bool, Tensor
 
+PAPER = MMVM
 PRESETS = {
     "paper": {"rate": "mixture", "alpha": 0.0},
     "official": {"rate": "pairwise", "alpha": 0.0},
     "official_annealed": {"rate": "pairwise", "alpha": "exp:1:0:150000"},
 }
+PLAIN = Schedule("constant", 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class SeparateByPrecision:
+    """Separate latents whose posteriors weigh in their mixture by how sharp they are.
+
+        w_m ~ exp(-H(q_m)) ~ prod_d 1/s_md,    sum_m w_m = 1 over the present modalities
+
+    with H the entropy in nats. A common linear map of all latents, which the divergences between them do not
+    see, changes nothing. In the loss each modality counts once, whatever it weighs, and no gradient goes
+    through the weights: a posterior could gain from it by being sharp for no reason in its data.
+
+    Example:
+        >>> from counterpoint.distributions import DiagNormal
+        >>> q = DiagNormal(torch.zeros(2, 1, 2), torch.tensor([[[1.0, 4.0]], [[1.0, 1.0]]]))
+        >>> w = SeparateByPrecision()(q, torch.ones(2, 1, dtype=torch.bool)).mixture.weight
+        >>> [round(each, 3) for each in w.flatten().tolist()]
+        [0.2, 0.8]
+    """
+
+    shared = False
+
+    def experts(self, modalities: int) -> int:
+        """E."""
+        return modalities
+
+    def __call__(self, q: Unimodal, present: Bool[Tensor, "M B"]) -> Posterior:
+        """Return every unimodal posterior as the expert of its own modality."""
+        assert not isinstance(q, Point), "points have no precision"
+        held = present | ~present.any(0)  # all alike in a row with nothing observed
+        sharpness = torch.where(held, -torch.log(q.scale.detach()).sum(-1), -torch.inf)
+        return replace(Separate()(q, present), share=torch.softmax(sharpness, 0))
+
+
+WEIGHTS = {"even": Separate(), "precision": SeparateByPrecision()}
 
 
 def mmvm(
@@ -20,16 +65,22 @@ def mmvm(
     draws: int = 1,
     rate: str | None = None,
     alpha: Scheduled | None = None,
+    mixture_weights: str = "even",
+    temperature: Scheduled = 1.0,
+    gradient: str = "reparameterised",
+    private_dim: int = 0,
+    beta_private: Scheduled = 1.0,
     preset: str | None = None,
 ) -> Method:
     """Return the multimodal variational mixture-of-experts prior (MMVM, earlier MM-VAMP).
 
-        h(z|X) = 1/M sum_n q_n(z|x_n)
+        h(z|X) = sum_n w_n p_n(z|x_n),    p_n = q_n with its scale times t
         L = sum_m [ NLL_m(x_m; z_m) + beta ( (1 - alpha) R_m + alpha KL(q_m || N(0, I)) ) ]
         z_m ~ q_m(z|x_m)
 
-    with R_m = KL(q_m || h) in the paper and 1/M sum_n KL(q_m || q_n) in the released code. alpha = 1 gives
-    independent VAEs. In a row with something missing the mixture runs over what is present.
+    with R_m = KL(q_m || h) in the paper and sum_n w_n KL(q_m || p_n) in the released code, w_n = 1/M and
+    t = 1 in both. alpha = 1 gives independent VAEs. In a row with something missing the mixture runs over
+    what is present.
 
     Args:
         beta: Weight of the rate, a number or a schedule. Pairwise rates are larger: their betas do not
@@ -38,21 +89,59 @@ def mmvm(
         rate: `"pairwise"` (unless given), `"mixture"` or `"mixture_bound"`; see
             `counterpoint.priors.MixtureOfExperts`.
         alpha: Weight of N(0, I), 0 unless given; a number or a schedule such as `"exp:1:0:150000"`.
+        mixture_weights: w: `"even"`, or `"precision"`, where a posterior counts by how sharp it is. They hold
+            for imputations and joint latents too.
+        temperature: t, above 0, a number or a schedule such as `"exp:4:1:1000"`. Above 1 it weakens the pull
+            on the locations, and lets the mixture rate pull from further away.
+        gradient: Of the mixture rate: `"reparameterised"`, or `"path"`, which has less variance where
+            posteriors are close, and is for even weights and temperature 1 alone.
+        private_dim: Columns of a private latent w_m beside z_m, which nothing ties: N(0, I) is its prior,
+            beta beta_w KL(q_m(w_m|x_m) || N(0, I)) is added and the decoder reads both. 0 for none.
+        beta_private: beta_w, the private latents' weight beside beta; a number or a schedule.
         preset: `"paper"` (mixture), `"official"` (pairwise, alpha 0: its PolyMNIST runs) or
             `"official_annealed"` (pairwise, alpha from 1 to 0 over 150,000 steps: its CelebA and chest X-ray
             runs).
 
     Raises:
-        InputError: If an option is out of range.
+        InputError: If an option is out of range, or two do not go together.
 
-    Source: Sutter et al. 2024 (MMVM), eq. 3-6; alpha is in the released code only.
+    Source: Sutter et al. 2024 (MMVM), eq. 3-6; alpha is in the released code only. Mixture weights,
+    temperature, gradients and private latents are additions.
 
     Example:
-        >>> mmvm(preset="paper").prior
-        MixtureOfExperts(rate_kind='mixture')
+        >>> mmvm(preset="paper").prior.rate_kind
+        'mixture'
     """
+    private = private_latents(private_dim, beta_private)
     o = resolve(preset, PRESETS, {"rate": "pairwise", "alpha": 0.0}, {"rate": rate, "alpha": alpha})
     hyper = {"beta": schedule("beta", beta), "alpha": schedule("alpha", o["alpha"])}
-    options = {"beta": str(hyper["beta"]), "draws": draws, "rate": o["rate"], "alpha": str(hyper["alpha"])}
-    prior = MixtureOfExperts(o["rate"])
-    return Method("mmvm", Separate(), prior, ELBO(draws=draws), hyper=hyper, options=options)
+    broader = schedule("temperature", temperature)
+    number("temperature", min(broader.start, broader.end), open_=True)
+    if broader != PLAIN:
+        hyper["temperature"] = broader
+    if gradient == "path" and (mixture_weights != "even" or broader != PLAIN):
+        raise InputError(
+            "gradient is 'path', which is unbiased for even mixture_weights at temperature 1 alone; leave it "
+            "out, or them."
+        )
+    options = {
+        "beta": str(hyper["beta"]),
+        "draws": draws,
+        "rate": o["rate"],
+        "alpha": str(hyper["alpha"]),
+        "mixture_weights": mixture_weights,
+        "temperature": str(broader),
+        "gradient": gradient,
+        **private.options,
+    }
+    aggregation = WEIGHTS[choose("mixture_weights", mixture_weights, WEIGHTS)]
+    prior = MixtureOfExperts(o["rate"], gradient)
+    return Method(
+        "mmvm",
+        aggregation,
+        prior,
+        ELBO(draws=draws),
+        hyper={**hyper, **private.hyper},
+        options=options,
+        private_dim=private.dim,
+    )

@@ -2,11 +2,19 @@
 
 from counterpoint.aggregation import MixtureOfProducts
 from counterpoint.methods._options import resolve
+from counterpoint.methods._papers import Paper
 from counterpoint.model import Method
 from counterpoint.objectives import ELBO
 from counterpoint.priors import StandardNormal
 from counterpoint.schedules import Scheduled, schedule
 
+PAPER = Paper(
+    ("Shi, Yuge", "Siddharth, N.", "Paige, Brooks", "Torr, Philip H. S."),
+    "Variational Mixture-of-Experts Autoencoders for Multi-Modal Deep Generative Models",
+    "NeurIPS",
+    2019,
+    "https://arxiv.org/abs/1911.03393",
+)
 PRESETS = {
     "paper": {"draw": "all", "kl_count": "once"},
     "official": {"draw": "stratified", "kl_count": "per_modality"},

@@ -2,11 +2,19 @@
 
 from counterpoint.aggregation import MixtureOfProducts
 from counterpoint.methods._options import private_latents, resolve
+from counterpoint.methods._papers import Paper
 from counterpoint.model import Method
 from counterpoint.objectives import ELBO
 from counterpoint.priors import StandardNormal
 from counterpoint.schedules import Scheduled, schedule
 
+PAPER = Paper(
+    ("Sutter, Thomas M.", "Daunhawer, Imant", "Vogt, Julia E."),
+    "Generalized Multimodal ELBO",
+    "ICLR",
+    2021,
+    "https://arxiv.org/abs/2105.02470",
+)
 PRESETS = {
     "paper": {"draw": "all", "kl_count": "once", "prior_expert": "none"},
     "official": {"draw": "stratified", "kl_count": "once", "prior_expert": "full"},

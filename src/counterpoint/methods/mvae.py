@@ -9,12 +9,20 @@ from counterpoint.batch import Batch
 from counterpoint.distributions import DiagNormal
 from counterpoint.errors import choose, whole
 from counterpoint.methods._options import resolve
+from counterpoint.methods._papers import Paper
 from counterpoint.model import Method, MultimodalVAE
-from counterpoint.objectives import ELBO, Loss, Needs, Noise
+from counterpoint.objectives import ELBO, Fan, Loss, Needs, Noise
 from counterpoint.priors import Hyper, StandardNormal
 from counterpoint.schedules import Scheduled, schedule
 from counterpoint.shapes import Bool, Float, Tensor
 
+PAPER = Paper(
+    ("Wu, Mike", "Goodman, Noah"),
+    "Multimodal Generative Models for Scalable Weakly-Supervised Learning",
+    "NeurIPS",
+    2018,
+    "https://arxiv.org/abs/1802.05335",
+)
 PRESETS = {
     "paper": {"prior_expert": "all", "random_subsets": 1},
     "official": {"prior_expert": "all", "random_subsets": 1},
@@ -84,6 +92,10 @@ class SubsampledELBO:
 
     def __call__(self, model: MultimodalVAE, batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
         """Return the loss per row and its terms, in nats."""
+        return self.through(Posterior.latents, model, batch, noise, hyper)
+
+    def through(self, fan: Fan, model: MultimodalVAE, batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
+        """Return the same, where the latents reach the decoders through a fan."""
         present = batch.present
         q = model.unimodal(batch, present)
         assert isinstance(q, DiagNormal)
@@ -95,7 +107,8 @@ class SubsampledELBO:
         posterior = Posterior(experts, weight, members, self._explains(*members.shape[:2]))
         z = experts.rsample(noise.normal)
         rate = model.method.prior.rate(posterior, z, present, hyper)
-        return ELBO(draws=self.draws).bound(model, batch, posterior, z, weight, rate, hyper)
+        bound = ELBO(draws=self.draws).bound
+        return bound(model, batch, posterior, z, weight, rate, hyper, fan=fan)
 
     def _members(self, present: Bool[Tensor, "M B"], uniform: Float[Tensor, "U B"]) -> Bool[Tensor, "E M B"]:
         """Singletons, then the full set, then the random subsets."""

@@ -2,11 +2,13 @@
 
 from counterpoint.aggregation import Product
 from counterpoint.methods._options import resolve
+from counterpoint.methods._papers import MMVM
 from counterpoint.model import Method
 from counterpoint.objectives import ELBO
 from counterpoint.priors import StandardNormal
 from counterpoint.schedules import Scheduled, schedule
 
+PAPER = MMVM
 PRESETS = {
     "paper": {"kl_count": "once", "prior_expert": "none"},
     "official": {"kl_count": "per_modality", "prior_expert": "none"},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from counterpoint.manifest import EXHIBITS
 from counterpoint.report.charts import losses, matrices, rate_distortion
-from counterpoint.report.exhibits import translations
+from counterpoint.report.exhibits import samples, translations
 from counterpoint.report.latents import latents
 from counterpoint.report.page import (
     Block,
@@ -68,6 +68,7 @@ def report(
         Section("Training", _drawn({"": losses(records)})),
         Section("Embeddings", _each(shown, _embedding)),
         Section("Translations", _each(shown, lambda r: _pictures(translations(r), drawing=False))),
+        Section("Samples", _each(shown, lambda r: _pictures(samples(r), drawing=False))),
         Section("Between the modalities", _each(shown, lambda r: _drawn(matrices(r)))),
         Section("Latents", _each(shown, lambda r: _drawn(latents(r)))),
         Section("In detail", _details(records)),
@@ -89,7 +90,10 @@ def pictures(records: Sequence[Record]) -> dict[str, Figure]:
     made["Losses"] = losses(records)
     for record in shown:
         name = f", {_named(record, shown)}" if len(shown) > 1 else ""
-        for figures in (translations(record), matrices(record), latents(record), _planes(record)):
+        for figures in (
+            *(translations(record), samples(record), matrices(record)),
+            *(latents(record), _planes(record)),
+        ):
             made |= {f"{heading}{name}": figure for heading, figure in figures.items()}
     return {heading: figure for heading, figure in made.items() if figure is not None}
 

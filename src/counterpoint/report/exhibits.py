@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,30 +39,45 @@ def translations(record: Record) -> dict[str, Figure]:
     return out
 
 
+def samples(record: Record) -> dict[str, Figure]:
+    """Show rows from nothing, heading -> figure, if there are any: one column a sample, one line a modality.
+
+    All of a column is decoded from one latent.
+    """
+    from matplotlib.figure import Figure
+
+    kept = record.exhibits()
+    names = record.names[:MOST_MODALITIES]
+    if "sampled/0" not in kept:
+        return {}
+    prepared = record.card["preparation"]["modalities"]
+    lines = [kept[f"sampled/{m}"][:MOST_SHOWN] for m in range(len(names))]
+    draws = [_drawn_as(one) for one in prepared[: len(names)]]
+    heights = [_HEIGHTS[draw] for draw in draws]
+    width = max(_WIDTHS[draw] for draw in draws)
+    size = (len(lines[0]) * width + 1.3, sum(heights) + 0.3)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(lines), len(lines[0]), squeeze=False, height_ratios=heights)
+    for m, (row, name, draw, values) in enumerate(zip(grid, names, draws, lines, strict=True)):
+        _line(row, name, values, draw, _about(draw, kept.get(f"real/{m}", values), prepared[m]))
+    left = f"; of {len(record.names)} modalities {len(names)} are drawn" * (len(record.names) > len(names))
+    said = "rows from nothing, a column each, all its modalities decoded from one latent"
+    figure.set_label(f"{len(lines[0])} {said}{left}.")
+    return {"From nothing": figure}
+
+
 def _grid(lines: dict[str, np.ndarray], one: dict[str, Any], target: str, modalities: int) -> Figure:
     """Draw one target: a line of small axes for the real rows, and one for each source."""
     from matplotlib.figure import Figure
 
-    event = tuple(one["event"])
-    draw = _text if one["n_categories"] else _picture if _is_picture(event) else _strip
+    draw, event = _drawn_as(one), tuple(one["event"])
     count = len(lines["real"])
-    width = 1.0 if draw is _picture else 1.35
-    height = {_picture: 1.0, _strip: 0.75, _text: 0.3}[draw]
-    figure = Figure(figsize=(count * width + 1.3, len(lines) * height + 0.3), layout="constrained")
+    size = (count * _WIDTHS[draw] + 1.3, len(lines) * _HEIGHTS[draw] + 0.3)
+    figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(lines), count, squeeze=False)
     about = _about(draw, lines["real"], one)
     for row, (said, values) in zip(grid, lines.items(), strict=True):
-        for axes, value in zip(row, values, strict=True):
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_color("#bbbbbb")
-            if np.isfinite(value).any():
-                draw(axes, value, about)
-            else:
-                axes.patch.set(hatch="////", edgecolor="#999999", facecolor="#f2f2f2")
-        weight = "bold" if said == "real" else "normal"
-        row[0].set_ylabel(
-            plain(said), rotation=0, ha="right", va="center", fontsize=9, color=INK, fontweight=weight
-        )
+        _line(row, said, values, draw, about)
     left = f"; of {modalities} modalities {MOST_MODALITIES} are drawn" if modalities > MOST_MODALITIES else ""
     size = int(np.prod(event))
     columns = f"; {MOST_COLUMNS} of {size} columns" if draw is _strip and size > MOST_COLUMNS else ""
@@ -69,6 +85,26 @@ def _grid(lines: dict[str, np.ndarray], one: dict[str, Any], target: str, modali
         f"{target}: {count} real test rows, and {', '.join(k for k in lines if k != 'real')}{columns}{left}."
     )
     return figure
+
+
+def _line(row: Any, said: str, values: np.ndarray, draw: Callable[..., None], about: dict[str, Any]) -> None:
+    """Draw one line of small axes, what is absent hatched."""
+    for axes, value in zip(row, values, strict=True):
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_color("#bbbbbb")
+        if np.isfinite(value).any():
+            draw(axes, value, about)
+        else:
+            axes.patch.set(hatch="////", edgecolor="#999999", facecolor="#f2f2f2")
+    weight = "bold" if said == "real" else "normal"
+    row[0].set_ylabel(
+        plain(said), rotation=0, ha="right", va="center", fontsize=9, color=INK, fontweight=weight
+    )
+
+
+def _drawn_as(one: dict[str, Any]) -> Callable[..., None]:
+    """Return what draws a modality."""
+    return _text if one["n_categories"] else _picture if _is_picture(tuple(one["event"])) else _strip
 
 
 def _is_picture(event: tuple[int, ...]) -> bool:
@@ -133,3 +169,7 @@ def _text(axes: Axes, value: np.ndarray, about: dict[str, Any]) -> None:
     place = {"ha": "center", "va": "center", "transform": axes.transAxes}
     axes.text(0.5, 0.5, said, fontsize=8, family="monospace", **place)
     axes.spines[:].set_visible(False)
+
+
+_WIDTHS = {_picture: 1.0, _strip: 1.35, _text: 1.35}  # of a cell, in inches
+_HEIGHTS = {_picture: 1.0, _strip: 0.75, _text: 0.3}

@@ -21,12 +21,17 @@ COLUMNS = {
     "imputation_r2": ("imputation R²", 3),
     "agreement": ("agreement AUROC", 3),
     "fid": ("FID", 2),
+    "joint_coherence": ("joint coherence", 3),
+    "joint_coherence_prior": ("… of the prior", 3),
     "log_likelihood": ("log p", 1),
     "seconds": ("fit s", 1),
 }
 NULLS = ("chance", "labels shuffled", "pairing shuffled", "linear (PLS)", "raw features")  # in this order
 SMALLER = {"reconstruction", "self_reconstruction", "fid"}  # is better; of rate and seconds neither is
-JUDGED = {"accuracy", "coherence", "coherence_subsets", "imputation_r2", "agreement", *SMALLER}
+JUDGED = {
+    *("accuracy", "coherence", "coherence_subsets", "imputation_r2", "agreement", "joint_coherence"),
+    *SMALLER,
+}
 
 
 def groups(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -118,6 +123,7 @@ def detail_tables(records: Sequence[Record]) -> dict[str, list[Row]]:
         "Coherence, by what is given": _by_size(shown),
         "Imputation, by what is given": _imputation(shown),
         "Generated against real": _generation(shown),
+        "Samples from nothing, by density": _unconditional(shown),
         "Log-likelihood (nats a row)": _likelihood(shown),
         "Clusters": _clusters(shown),
     }
@@ -236,6 +242,27 @@ def _into(matrix: Sequence[Sequence[float]], at: int) -> float:
     """Return the mean of a column off the diagonal."""
     found = [row[at] for i, row in enumerate(matrix) if i != at and row[at] == row[at]]
     return sum(found) / len(found) if found else float("nan")
+
+
+def _unconditional(shown: Mapping[str, Sequence[Record]]) -> list[Row]:
+    rows = []
+    titles = {
+        "joint_coherence": "joint coherence",
+        "shuffled": "latents apart",
+        "class_balance": "class balance",
+        "fid_joint": "FID",
+        "log_prob": "log p(z), nats",
+    }
+    for name, group in shown.items():
+        for kind in group[0].sections.get("unconditional", {}).get("densities", {}):
+            row: Row = {"method": name, "density": kind}
+            for key, title in titles.items():
+                row[title] = _over(
+                    group,
+                    lambda s, kind=kind, key=key: s["unconditional"]["densities"][kind][key],
+                )
+            rows.append(row)
+    return rows
 
 
 def _likelihood(shown: Mapping[str, Sequence[Record]]) -> list[Row]:

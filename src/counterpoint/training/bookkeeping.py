@@ -102,14 +102,14 @@ class Sums:
         self._held: list[list[torch.Tensor]] = []  # summed together: one operation for many small steps
 
     def add(self, total: torch.Tensor, terms: Mapping[str, torch.Tensor]) -> None:
-        """Add the rows of a batch, (E, B) each."""
+        """Add the rows of a batch, (B,) or (E, B) each."""
         self._names = ("total", *terms)
         self._held.append([total.detach(), *(v.detach() for v in terms.values())])
         if len(self._held) == _TOGETHER:
             self._close()
 
     def _close(self) -> None:
-        parts = [torch.cat(rows, 1).sum(1) for rows in zip(*self._held, strict=True)]
+        parts = [torch.cat(rows, -1).sum(-1) for rows in zip(*self._held, strict=True)]
         rows = torch.stack(parts)
         self._sums, self._held = rows if self._sums is None else self._sums + rows, []
 
@@ -118,4 +118,5 @@ class Sums:
         if self._held:
             self._close()
         assert self._sums is not None
-        return dict(zip(self._names, self._sums / rows, strict=True))
+        means = (self._sums / rows).view(len(self._names), -1)
+        return dict(zip(self._names, means, strict=True))

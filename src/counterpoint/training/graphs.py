@@ -269,7 +269,7 @@ class StepGraph:
         if self._out is None:
             self._out, self._names = torch.empty_like(rows), tuple(terms)
         self._out.copy_(rows)
-        self._population.weights.descend(total.mean(-1).sum())
+        self._population.weights.descend(total)
 
     def _drawn(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the noise as `losses` takes it."""

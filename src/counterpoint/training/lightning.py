@@ -105,7 +105,7 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
             self, part: str, batch: Batch, noise: torch.Generator, hyper: dict[str, float]
         ) -> torch.Tensor:
             loss = self.model(batch, model.noise(batch.rows, noise, options.dtype), hyper)
-            self.sums[part][0].add(loss.total[None], {k: v[None] for k, v in loss.terms.items()})
+            self.sums[part][0].add(loss.total, loss.terms)
             self.sums[part][1].append(batch.rows)
             return loss.total.mean()
 

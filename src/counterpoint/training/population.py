@@ -173,7 +173,7 @@ class Population:
             total, terms = self._graph.step(index, noise, hypers)
         else:
             total, terms = self._losses(index, noise, hypers)
-            self.weights.step(total.mean(-1).sum(), self.taken())
+            self.weights.step(total, self.taken())
         for e in self.running:
             self.progress[e].step += 1
         return total, terms
@@ -193,19 +193,19 @@ class Population:
     def losses(
         self, index: torch.Tensor, normal: torch.Tensor, uniform: torch.Tensor, hyper: Mapping[str, Any]
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Return the total (E, B) and the terms, name -> (E, B), for rows `index` (E, B).
+        """Return the total and the terms by name, (B,) for one model and (E, B) for a stack, of rows `index`.
 
         Noise and hyperparameters are those of one model, or of a stack with (E, ...) in front.
         """
-        dtype, flat = self.options[0].dtype, index.reshape(-1)
+        dtype, flat, count = self.options[0].dtype, index.reshape(-1), index.numel()
         x = {k: real(v.index_select(0, flat), dtype) for k, v in self.x.items()}
         mask = {
-            k: v[: len(flat)] if k in self.complete and len(flat) <= len(v) else v.index_select(0, flat)
+            k: v[:count] if k in self.complete and count <= len(v) else v.index_select(0, flat)
             for k, v in self.mask.items()
         }
         if not self.stacked:
             loss = self.models[self.running[0]].loss(Batch(x, mask), Noise(normal, uniform), hyper)
-            return loss.total[None], {k: v[None] for k, v in loss.terms.items()}
+            return loss.total, dict(loss.terms)
         x, mask = ({k: v.view(*index.shape, *v.shape[1:]) for k, v in d.items()} for d in (x, mask))
         return vmap(self._one)(self.weights.stacked, x, mask, normal, uniform, hyper)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,6 +10,40 @@ import torch
 from counterpoint.errors import InputError
 from counterpoint.model import MultimodalVAE
 from counterpoint.training.options import TrainOptions
+
+
+@dataclass
+class _Group:
+    """Tensors that one fused call of Adam updates in place, and their learning rate.
+
+    `torch.optim.Adam` makes the same call, after as much time in Python as a small model's gradients take.
+    """
+
+    leader: int  # the row that decides about the rate
+    rate: float | torch.Tensor
+    values: list[torch.Tensor]
+    grads: list[torch.Tensor]
+    first: list[torch.Tensor]
+    second: list[torch.Tensor]
+    steps: list[torch.Tensor]
+
+    def descend(self) -> None:
+        """Take a step, with torch's default betas and epsilon."""
+        torch._fused_adam_(  # type: ignore[attr-defined]
+            self.values,
+            self.grads,
+            self.first,
+            self.second,
+            [],
+            self.steps,
+            lr=self.rate,  # type: ignore[arg-type]
+            beta1=0.9,
+            beta2=0.999,
+            weight_decay=0.0,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+        )
 
 
 class Weights:
@@ -55,18 +90,23 @@ class Weights:
         rows = [torch.cat([p.detach().reshape(-1) for p in m.parameters()]) for m in models]
         values = torch.stack(rows)
         means = values.clone() if any(o.ema is not None for o in options) else None
-        self._lay(values, values.clone(), means, [{} for _ in models], [0] * len(models))
+        moments = {
+            "step": torch.zeros(len(models), dtype=torch.float32, device=device),
+            "exp_avg": torch.zeros_like(values),
+            "exp_avg_sq": torch.zeros_like(values),
+        }
+        self._lay(values, values.clone(), means, moments, [0] * len(models))
 
     def _lay(
         self,
         values: torch.Tensor,
         best: torch.Tensor,
         mean: torch.Tensor | None,
-        moments: Sequence[Mapping[str, torch.Tensor]],
+        moments: dict[str, torch.Tensor],
         taken: Sequence[int],
     ) -> None:
-        """Take up weights and moments."""
-        self.P, self.best, self.mean = values, best, mean
+        """Take up weights and Adam's state: the moments (E, n), and the steps behind them (E,)."""
+        self.P, self.best, self.mean, self._moments = values, best, mean, moments
         self.stacked = self._views(values) if self._together else {}
         self._leaves: list[torch.Tensor] = list(self.stacked.values())
         for leaf in self._leaves:
@@ -81,56 +121,43 @@ class Weights:
         self._keeps = values.new_tensor(keeps)[:, None]
         self._young = torch.ones_like(self._keeps)
         self._direct = not self._together and self._limits is None
-        if self._direct:
-            self._lay_direct(moments[0])
-        else:
-            self._lay_rows(moments, taken)
+        self.G = values.new_empty((1, 0)) if self._direct else torch.zeros_like(values)
+        self._groups = [self._parameters()] if self._direct else self._rows(taken)
 
-    def _lay_direct(self, moments: Mapping[str, torch.Tensor]) -> None:
-        """One model, nothing to clip: Adam takes gradients as autograd hands them over, without a copy.
-
-        Its moments are views of two rows, so that the state is that of a row.
-        """
-        row = self.P[0]
-        self.G = row.new_empty((1, 0))
-        step = moments.get("step", torch.zeros((), dtype=torch.float32, device=row.device))
-        zero = torch.zeros_like(row)
-        self._row = {k: moments.get(k, zero).clone() for k in ("exp_avg", "exp_avg_sq")}
-        rate = self._rate(self._options[0].learning_rate)
-        capturable = self._graphed and row.is_cuda
-        self._adam = torch.optim.Adam(
-            [{"params": self._leaves, "lr": rate}], fused=True, capturable=capturable
+    def _parameters(self) -> _Group:
+        """One model, nothing to clip: Adam takes gradients as autograd hands them over, without a copy."""
+        state = self._moments
+        first, second = (self._views(state[k]).values() for k in ("exp_avg", "exp_avg_sq"))
+        return _Group(
+            leader=0,
+            rate=self._rate(self._options[0].learning_rate),
+            values=self._leaves,
+            grads=[],
+            first=[v[0] for v in first],
+            second=[v[0] for v in second],
+            steps=[state["step"][0]] * len(self._leaves),
         )
-        self._leaders = [0]
-        first, second = (self._views(self._row[k][None]).values() for k in ("exp_avg", "exp_avg_sq"))
-        for leaf, m, v in zip(self._leaves, first, second, strict=True):
-            self._adam.state[leaf] = {"step": step.clone(), "exp_avg": m[0], "exp_avg_sq": v[0]}
 
-    def _lay_rows(self, moments: Sequence[Mapping[str, torch.Tensor]], taken: Sequence[int]) -> None:
+    def _rows(self, taken: Sequence[int]) -> list[_Group]:
         """Adam takes whole rows; models of one learning rate and position form a group."""
-        self.G = torch.zeros_like(self.P)
         grads = self._views(self.G).values()
         self._grads = list(grads) if self._together else [g[0] for g in grads]
-        self._rows = [torch.nn.Parameter(row) for row in self.P]
-        groups: dict[tuple[Any, ...], list[torch.nn.Parameter]] = {}
-        for row, grad, own, at in zip(self._rows, self.G, self._options, taken, strict=True):
-            row.grad = grad
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for e, (own, at) in enumerate(zip(self._options, taken, strict=True)):
             where = (own.warmup, own.decay, own.epochs, at) if own.moves else ()
-            groups.setdefault((own.learning_rate, *where), []).append(row)
-        given = [{"params": v, "lr": self._rate(k[0])} for k, v in groups.items()]
-        self._adam = torch.optim.Adam(given, fused=True, capturable=self._graphed and self.P.is_cuda)
-        first = {id(row): e for e, row in enumerate(self._rows)}
-        self._leaders = [first[id(rows[0])] for rows in groups.values()]
-        for row, state in zip(self._rows, moments, strict=True):
-            if state:
-                self._adam.state[row] = dict(state)
-
-    def _moments(self, e: int) -> dict[str, torch.Tensor]:
-        """Return Adam's state of row e; empty before its first step."""
-        if not self._direct:
-            return self._adam.state.get(self._rows[e], {})
-        step = self._adam.state[self._leaves[0]]["step"]
-        return {**self._row, "step": step} if step else {}
+            groups.setdefault((own.learning_rate, *where), []).append(e)
+        return [
+            _Group(
+                leader=places[0],
+                rate=self._rate(key[0]),
+                values=[self.P[e] for e in places],
+                grads=[self.G[e] for e in places],
+                first=[self._moments["exp_avg"][e] for e in places],
+                second=[self._moments["exp_avg_sq"][e] for e in places],
+                steps=[self._moments["step"][e] for e in places],
+            )
+            for key, places in groups.items()
+        ]
 
     def _rate(self, value: float) -> float | torch.Tensor:
         """Return a learning rate as Adam takes it; its kernels on a GPU read single precision."""
@@ -144,58 +171,60 @@ class Weights:
         parts = zip(self._shapes, rows.split(self._sizes, 1), strict=True)
         return {k: part.view(-1, *shape) for (k, shape), part in parts}
 
-    def step(self, loss: torch.Tensor, taken: Sequence[int]) -> None:
-        """Take one step down a loss, the sum of the models' own.
+    def step(self, total: torch.Tensor, taken: Sequence[int]) -> None:
+        """Take one step of every model down the mean of its rows' losses.
 
         Args:
-            loss: ().
+            total: (B,) or (E, B).
             taken: Steps that each model has taken so far.
         """
         self.set_rates(taken)
-        self.descend(loss)
+        self.descend(total)
 
     def set_rates(self, taken: Sequence[int]) -> None:
         """Set what moves with the steps that each model has taken: learning rates, shares of the means."""
-        for group, e in zip(self._adam.param_groups, self._leaders, strict=True):
+        for group in self._groups:
+            e = group.leader
             if self._options[e].moves:
                 rate = self._options[e].rate(taken[e], self._steps)
-                group["lr"] = group["lr"].fill_(rate) if self._graphed else rate
+                group.rate = group.rate.fill_(rate) if isinstance(group.rate, torch.Tensor) else rate
         if self.mean is not None:
             # A mean that starts at the initial weights would remember them: it starts as a plain one.
             young = torch.tensor([[(t + 1) / (t + 10)] for t in taken], dtype=self.P.dtype)
             self._young.copy_(young, non_blocking=True)
 
-    def descend(self, loss: torch.Tensor) -> None:
-        """Take one step down a loss () with the rates that are set; no number leaves the device."""
-        found = torch.autograd.grad(loss, self._leaves, allow_unused=True)
+    def descend(self, total: torch.Tensor) -> None:
+        """Take one step down the rows' losses with the rates that are set; no number leaves the device."""
+        share = torch.full_like(total, 1 / total.shape[-1])  # of a row in its model's mean
+        found = torch.autograd.grad(total, self._leaves, share, allow_unused=True)
         if self._direct:
-            for leaf, grad in zip(self._leaves, found, strict=True):
-                # Fused kernels go through memory: a convolution's gradient may have its channels last there.
-                leaf.grad = torch.zeros_like(leaf) if grad is None else grad.contiguous()
+            # Fused kernels go through memory: a convolution's gradient may have its channels last there.
+            self._groups[0].grads = [
+                torch.zeros_like(leaf) if grad is None else grad.contiguous()
+                for leaf, grad in zip(self._leaves, found, strict=True)
+            ]
         else:  # one pass over what autograd hands over, instead of clearing rows and adding to them
             for row, grad in zip(self._grads, found, strict=True):
                 row.zero_() if grad is None else row.copy_(grad)
         if self._limits is not None:
             norm = self.G.norm(dim=1, keepdim=True)
             self.G.mul_((self._limits / (norm + 1e-6)).clamp(max=1.0))
-        self._adam.step()
+        self._moments["step"] += 1
+        with torch.no_grad():
+            for group in self._groups:
+                group.descend()
         if self.mean is not None:
             self.mean.lerp_(self.P, 1 - torch.minimum(self._keeps, self._young))
 
     def remember(self) -> Callable[[], None]:
         """Return a function that puts weights, means and moments back as they are now, in their places."""
-        values, mean = self.P.clone(), None if self.mean is None else self.mean.clone()
-        owners = [p for group in self._adam.param_groups for p in group["params"]]
-        moments = [{k: v.clone() for k, v in self._adam.state.get(p, {}).items()} for p in owners]
+        places = [self.P, *self._moments.values(), *([] if self.mean is None else [self.mean])]
+        before = [v.clone() for v in places]
 
-        @torch.no_grad()
         def back() -> None:
-            self.P.copy_(values)
-            if self.mean is not None and mean is not None:
-                self.mean.copy_(mean)
-            for owner, before in zip(owners, moments, strict=True):
-                for k, v in self._adam.state[owner].items():
-                    v.copy_(before[k]) if before else v.zero_()
+            with torch.no_grad():
+                for place, value in zip(places, before, strict=True):
+                    place.copy_(value)
 
         return back
 
@@ -227,7 +256,7 @@ class Weights:
     def select(self, places: Sequence[int], taken: Sequence[int]) -> None:
         """Go on with these rows alone."""
         chosen = list(places)
-        moments = [self._moments(e) for e in chosen]
+        moments = {k: v[chosen] for k, v in self._moments.items()}
         self._models = [self._models[e] for e in chosen]
         self._options = [self._options[e] for e in chosen]
         mean = None if self.mean is None else self.mean[chosen]
@@ -235,13 +264,12 @@ class Weights:
 
     def state(self, e: int) -> dict[str, torch.Tensor]:
         """Return all tensors of row e: weights, best weights, mean and moments; not copied."""
-        moments = self._moments(e)
         mean = {} if self.mean is None else {"mean": self.mean[e]}
         return {
             "last": self.P[e],
             "best": self.best[e],
             **mean,
-            **{f"adam.{k}": v for k, v in moments.items()},
+            **{f"adam.{k}": v[e] for k, v in self._moments.items()},
         }
 
     def restore(self, states: Mapping[int, Mapping[str, torch.Tensor]], taken: Sequence[int]) -> None:
@@ -250,7 +278,6 @@ class Weights:
         Raises:
             InputError: If one is of another model.
         """
-        moments = [self._moments(e) for e in range(len(self.P))]
         values = self.P
         for e, tensors in states.items():
             if tensors["last"].shape != values[e].shape or ("mean" in tensors) != (self.mean is not None):
@@ -261,6 +288,6 @@ class Weights:
             self.best[e].copy_(tensors["best"])
             if self.mean is not None:
                 self.mean[e].copy_(tensors["mean"])
-            given = {k.removeprefix("adam."): v for k, v in tensors.items() if k.startswith("adam.")}
-            moments[e] = {k: v.clone().to(values.device) for k, v in given.items()}
-        self._lay(values, self.best, self.mean, moments, taken)
+            for k, rows in self._moments.items():
+                rows[e].copy_(tensors[f"adam.{k}"])
+        self._lay(values, self.best, self.mean, self._moments, taken)

@@ -36,6 +36,7 @@ def axes_of(space: Any, method: str, goal: str, params: Mapping[str, Any]) -> di
     fixed = {*params, *(f"options.{k}" for k in params.get("options") or {})}
     allowed = {k: v for k, v in hints.items() if k not in _NEVER and (k != "beta" or takes(method, "beta"))}
     allowed |= {f"options.{k}": v for k, v in recipe.items() if k not in ("beta", "return")}
+    allowed["options.impartial"] = str
     if not isinstance(space, Mapping) or not space:
         raise InputError(f"space is {space!r}; give option -> choices, such as {{'latent_dim': [8, 32]}}.")
     for name in space:

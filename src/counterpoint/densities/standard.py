@@ -1,0 +1,65 @@
+"""The density that a recipe was trained against: N(0, I), or the standard Laplace."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from counterpoint.distributions import DiagLaplace, DiagNormal
+from counterpoint.errors import choose, whole
+
+FAMILIES: dict[str, type[DiagNormal] | type[DiagLaplace]] = {"normal": DiagNormal, "laplace": DiagLaplace}
+
+
+@dataclass(frozen=True, eq=False)
+class Standard:
+    """What the prior says, nothing fitted: p(z) = N(0, I), or Laplace(0, 1) in every dimension.
+
+    Args:
+        settings: `kind`, `dim` (D) and `family`.
+
+    Example:
+        >>> p = Standard.of(2)
+        >>> p.sample(3, torch.Generator().manual_seed(0)).shape
+        torch.Size([3, 2])
+        >>> p.log_prob(torch.zeros(1, 2)).round(decimals=4).tolist()  # -log 2 pi
+        [-1.8379]
+    """
+
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(cls, dim: int, family: str = "normal") -> "Standard":
+        """Return it for D dimensions; the family is `"normal"` or `"laplace"`."""
+        choose("family", family, FAMILIES)
+        return cls({"kind": "standard", "dim": whole("dim", dim), "family": family})
+
+    @classmethod
+    def fit(cls, z: torch.Tensor, seed: int) -> "Standard":
+        """Return N(0, I) in as many dimensions as the latents (N, D) have; they change nothing."""
+        return cls.of(z.shape[1])
+
+    @property
+    def _distribution(self) -> DiagNormal | DiagLaplace:
+        zero = torch.zeros(self.settings["dim"], dtype=torch.float64)
+        return FAMILIES[self.settings["family"]](zero, torch.ones_like(zero))
+
+    def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """Return n draws, (n, D)."""
+        noise = torch.randn(n, self.settings["dim"], generator=generator, dtype=torch.float64)
+        return self._distribution.rsample(noise)
+
+    def log_prob(self, z: torch.Tensor) -> torch.Tensor:
+        """Return log p(z) in nats, (N,)."""
+        return self._distribution.log_prob(z.double())
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return its arrays: none."""
+        return {}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> "Standard":
+        """Make it again."""
+        return cls.of(settings["dim"], settings["family"])

@@ -1,0 +1,221 @@
+"""Importance-weighted objectives: tighter bounds than the ELBO, from several draws of one shared latent."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from counterpoint.aggregation import Posterior
+from counterpoint.batch import Batch
+from counterpoint.distributions import Mixture, Point, standard
+from counterpoint.errors import InputError, choose, whole
+from counterpoint.objectives import Loss, Needs, Noise
+from counterpoint.priors import Hyper, StandardNormal
+from counterpoint.shapes import Bool, Float, Tensor
+
+if TYPE_CHECKING:
+    from counterpoint.model import MultimodalVAE
+
+AVERAGINGS = ("looser", "tight")
+GRADIENTS = ("reparameterised", "sticking", "dreg", "dreg_mixture")
+
+
+class Weighed(NamedTuple):
+    """What the draws of all experts say, in nats.
+
+    Args:
+        log_p: log p(x_m | z), (K, E, M, B); 0 for what an expert need not explain.
+        rate: log q(z | X) - log p(z), (K, E, B).
+        log_w: log importance weights, (K, E, B).
+    """
+
+    log_p: Tensor
+    rate: Tensor
+    log_w: Tensor
+
+
+@dataclass(frozen=True)
+class IWAE:
+    """Minus an importance-weighted bound, for any aggregation to one shared latent.
+
+        lw_{e,k} = sum_{m in targets(e)} v_m log p(x_m|z_{e,k}) + beta [ log p(z_{e,k}) - log q(z_{e,k}|X) ]
+        tight:   L = -log sum_e w_e 1/K sum_k exp lw_{e,k}
+        looser:  L = -sum_e w_e log 1/K sum_k exp lw_{e,k},        z_{e,k} ~ q_e,  k = 1..K
+
+    with q(z|X) = sum_e w_e q_e the density of the whole mixture and v_m the weight of modality m. Every
+    expert is drawn from in every row: K E M decodings. K = 1 and `looser` is the ELBO with the mixture's own
+    rate, estimated at the draws. The value is the same under every gradient, which goes through
+
+        reparameterised   z and the parameters of q
+        sticking          z alone, in log q: unbiased for one expert and K = 1, biased for more
+        dreg              the same, and what reaches z has the factor 1 - beta (1 - w~)
+        dreg_mixture      z_e and, in log q, the parameters of all experts but e; see below
+
+    with w~ normalised over the draws that one logarithm is taken of: softmax over k of lw (`looser`), or over
+    e and k of log w_e + lw (`tight`). For beta = 1 encoders so get w~^2, decoders w~; the factor for other
+    betas follows from the same identity. With one expert `dreg` is unbiased, and at beta = 1 its noise
+    vanishes as q gets exact. Of a mixture it is biased in the encoders, as in MMVAE: the identity wants
+    E[ w~ d/dq log q(z) ] over draws of the whole q under one law of w~, and every expert's draws have their
+    own. `dreg_mixture` applies it to the part that it is true of, d/dq_e log q_e at the draws of e, with the
+    expert's responsibility p_e = w_e q_e / q:
+
+        E_{q_e}[ w~ p_e d/dq_e log q_e ] = E[ (w~ (1 - w~) p_e d lw/dz + w~ d p_e/dz) dz/dq_e ]
+
+    and is unbiased for any mixture, with less noise than `reparameterised`; for one expert it is `dreg`. Both
+    cost one more pass over the decoders, without gradients.
+
+    Terms: `distortion/NAME` and `rate` are means over draws and experts, so total <= sum_m v_m distortion_m +
+    beta rate, with equality for K = 1 and `looser`. Memory grows with K E (M values + E D).
+
+    Args:
+        draws: K, latent draws per expert.
+        averaging: `"tight"` or `"looser"`.
+        gradient: One of the three.
+
+    Raises:
+        InputError: If an option is none of those, or (in a step) the method has a latent for every modality,
+            private latents or another prior than the standard one.
+
+    Source: Burda et al. 2016 (IWAE), eq. 8; Shi et al. 2019 (MMVAE), eq. 3 and Appendix; Roeder et al. 2017,
+    eq. 8 (`sticking`); Tucker et al. 2019 (DReG), eq. 6-8.
+
+    Example:
+        >>> IWAE(draws=5).needs(experts=3, modalities=3)
+        Needs(draws=5, experts=3, uniforms=0)
+    """
+
+    draws: int = 1
+    averaging: str = "tight"
+    gradient: str = "reparameterised"
+
+    def __post_init__(self) -> None:
+        whole("draws", self.draws)
+        choose("averaging", self.averaging, AVERAGINGS)
+        choose("gradient", self.gradient, GRADIENTS)
+
+    def needs(self, experts: int, modalities: int) -> Needs:
+        """Return how much noise a step takes."""
+        return Needs(self.draws, experts, 0)
+
+    def __call__(self, model: "MultimodalVAE", batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
+        """Return the loss per row and its terms, in nats."""
+        method = model.method
+        if not isinstance(method.prior, StandardNormal):
+            raise InputError(
+                f"{method.name} has an importance-weighted objective and {type(method.prior).__name__} as "
+                "prior; the weights need the density of a fixed one: take StandardNormal."
+            )
+        if method.private_dim or not method.aggregation.shared:
+            raise InputError(
+                f"{method.name} has an importance-weighted objective and latents of single modalities; it "
+                "takes one shared latent and no others: take another aggregation, and private_dim 0."
+            )
+        return self.bound(model, batch, model.posterior(batch), noise.normal, hyper)
+
+    def bound(
+        self,
+        model: "MultimodalVAE",
+        batch: Batch,
+        posterior: Posterior,
+        normal: Float[Tensor, "K E B D"],
+        hyper: Hyper,
+    ) -> Loss:
+        """Return the loss per row of a joint posterior that explains what its targets say, and its terms."""
+        beta, q = hyper["beta"], posterior.mixture
+        assert not isinstance(q.components, Point), "points have no density"
+        p = standard(q.components)
+        z, w = posterior.experts.rsample(normal), q.weight
+        targets = posterior.targets & (w > 0).unsqueeze(1)  # (E, M, B)
+        correction: float | Tensor = 0.0
+        if self.gradient in ("dreg", "dreg_mixture"):
+            fixed = _held_fixed(q)
+            with torch.no_grad():
+                before = _weigh(model, batch, targets, z, fixed.log_prob(z) - p.log_prob(z), beta)
+                again = beta * (1 - self._normalised(before.log_w, w))  # (K, E, B)
+            if self.gradient == "dreg_mixture":
+                own = _own_share(fixed, z)
+                again = again * own.detach()
+                correction = beta * self._summed(before.log_w, w, own - own.detach())
+            # The value of z, and the factor's multiple of its gradient.
+            z = z.detach() + (1 - again).unsqueeze(-1) * (z - z.detach())
+        found = _weigh(model, batch, targets, z, self._log_q(q, z) - p.log_prob(z), beta)
+        anything = targets.any(0).any(0)  # (B,)
+        share = torch.where(w > 0, w / self.draws, 0.0)  # (E, B)
+        distortion = -torch.einsum("eb,kemb->mb", share, found.log_p)
+        rate = torch.where(anything, torch.einsum("eb,keb->b", share, found.rate), 0.0)
+        terms = dict(zip((f"distortion/{n}" for n in model.names), distortion.unbind(), strict=True))
+        total = torch.where(anything, correction - self._averaged(found.log_w, w), 0.0)
+        return Loss(total, {**terms, "rate": rate})
+
+    def _log_q(self, q: Mixture, z: Float[Tensor, "K E B D"]) -> Float[Tensor, "K E B"]:
+        """Return log q(z | X), with the gradient that was chosen."""
+        if self.gradient == "reparameterised":
+            return q.log_prob(z)
+        if self.gradient != "dreg_mixture":
+            return _held_fixed(q).log_prob(z)
+        own = torch.eye(q.weight.shape[0], dtype=torch.bool, device=z.device).unsqueeze(-1)
+        return torch.logsumexp(torch.where(own, _parts(_held_fixed(q), z), _parts(q, z)), 2)
+
+    def _averaged(self, log_w: Float[Tensor, "K E B"], w: Float[Tensor, "E B"]) -> Float[Tensor, "B"]:
+        """Return the bound: the logarithm of the mean weight, or the mean of the experts' logarithms."""
+        if self.averaging == "tight":
+            found = torch.logsumexp(_shared_out(log_w, w).flatten(0, 1), 0)
+        else:
+            found = torch.where(w > 0, w * torch.logsumexp(log_w, 0), 0.0).sum(0)
+        return found - math.log(self.draws)
+
+    def _normalised(self, log_w: Float[Tensor, "K E B"], w: Float[Tensor, "E B"]) -> Float[Tensor, "K E B"]:
+        """Return w~, which sums to 1 over the draws that one logarithm is taken of."""
+        if self.averaging == "tight":
+            return torch.softmax(_shared_out(log_w, w).flatten(0, 1), 0).unflatten(0, log_w.shape[:2])
+        return torch.softmax(log_w, 0)
+
+    def _summed(
+        self, log_w: Float[Tensor, "K E B"], w: Float[Tensor, "E B"], value: Float[Tensor, "K E B"]
+    ) -> Float[Tensor, "B"]:
+        """Return the sum over all draws of a value times what the bound changes by with lw."""
+        share = self._normalised(log_w, w) * (1.0 if self.averaging == "tight" else w)
+        return torch.where(w > 0, share * value, 0.0).sum((0, 1))
+
+
+def _shared_out(log_w: Float[Tensor, "*draws E B"], w: Float[Tensor, "E B"]) -> Float[Tensor, "*draws E B"]:
+    """Return log w_e + lw; -inf for experts that weigh nothing."""
+    return torch.where(w > 0, log_w + torch.log(torch.where(w > 0, w, 1.0)), -torch.inf)
+
+
+def _held_fixed(q: Mixture) -> Mixture:
+    """Return the mixture as numbers, whose density has a gradient at z alone."""
+    parts = q.components
+    assert not isinstance(parts, Point), "points have no density"
+    return Mixture(type(parts)(parts.loc.detach(), parts.scale.detach()), q.weight)
+
+
+def _parts(q: Mixture, z: Float[Tensor, "K E B D"]) -> Float[Tensor, "K E S B"]:
+    """Return log w_s + log q_s(z) of every draw under every expert; -inf for those that weigh nothing."""
+    assert not isinstance(q.components, Point), "points have no density"
+    return _shared_out(q.components.log_prob(z.unsqueeze(-3)), q.weight)
+
+
+def _own_share(q: Mixture, z: Float[Tensor, "K E B D"]) -> Float[Tensor, "K E B"]:
+    """Return p_e(z_e), the responsibility of the expert that a draw is of."""
+    own = torch.eye(q.weight.shape[0], dtype=torch.bool, device=z.device).unsqueeze(-1)
+    return torch.where(own, torch.softmax(_parts(q, z), 2), 0.0).sum(2)
+
+
+def _weigh(
+    model: "MultimodalVAE",
+    batch: Batch,
+    targets: Bool[Tensor, "E M B"],
+    z: Float[Tensor, "K E B D"],
+    rate: Float[Tensor, "K E B"],
+    beta: float | Tensor,
+) -> Weighed:
+    """Decode every modality from every draw, and weigh the draws."""
+    each = [
+        modality.log_prob(z, batch.x[name], batch.mask[name])
+        for name, modality in zip(model.names, model.modalities, strict=True)
+    ]
+    log_p = torch.where(targets, torch.stack(each, 2), 0.0)  # (K, E, M, B)
+    v = log_p.new_tensor([modality.weight for modality in model.modalities])
+    return Weighed(log_p, rate, (v.unsqueeze(-1) * log_p).sum(2) - beta * rate)
