@@ -20,7 +20,6 @@ from counterpoint.distributions import kl_standard
 from counterpoint.importance import IWAE
 from counterpoint.methods import METHODS, method
 from counterpoint.methods.mmvae_plus import CrossBound
-from counterpoint.model import MultimodalVAE
 from counterpoint.objectives import Noise
 
 ROWS = 9

@@ -11,6 +11,7 @@ from counterpoint.comparison import Comparison, compare
 from counterpoint.data import read
 from counterpoint.data.photo_digits import photo_digits
 from counterpoint.evaluate import Evaluation
+from counterpoint.measures.listed import PAPER
 from counterpoint.report.build import report
 from counterpoint.report.screen import note, show_table
 
@@ -51,6 +52,7 @@ def run(
         workers=workers,
         probe_size=1000,
         control=False,  # minutes more
+        measures=(*PAPER, "unconditional"),
         each=each,
         likelihood="laplace",
         network="conv",

@@ -50,7 +50,8 @@ def log_likelihood(
 
     Private latents are drawn beside the shared one, each from its own posterior given what is seen, or from
     its prior. Values that were not observed are integrated out. A row without any of the targets has
-    log p = 0: leave it out of means. Modality weights and beta do not enter. For counts it is log p(x | library size).
+    log p = 0: leave it out of means. Modality weights and beta do not enter. For counts it is
+    log p(x | library size).
 
     Args:
         model: A model whose rate was against N(0, I).
