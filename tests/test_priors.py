@@ -178,6 +178,17 @@ def test_the_temperature_is_a_factor_of_the_scale(kind, t):
     assert rate.item() == pytest.approx(2 * (log(t) + (t**-2 - 1) / 2), abs=tolerance)
 
 
+def test_with_pairwise_and_even_weights_a_temperature_divides_beta_by_its_square():
+    p, z, present = posterior(2)
+    prior, rows = MixtureOfExperts("pairwise"), present.any(0)
+    broad, plain = (
+        torch.where(present, prior.rate(p, z, present, {"alpha": 0.0, **hyper}), 0.0).sum(0)
+        for hyper in ({"temperature": 3.0}, {})
+    )
+    constant = present.sum(0) * 2 * (log(3) + (1 / 9 - 1) / 2)
+    torch.testing.assert_close(broad[rows], (plain / 9 + constant)[rows])
+
+
 def test_a_broad_mixture_pulls_where_the_plain_one_has_let_go():
     """Far apart the mixture's rate is flat at log M; with a temperature it still falls towards the others."""
     q = DiagNormal(

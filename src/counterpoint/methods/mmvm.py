@@ -91,8 +91,8 @@ def mmvm(
         alpha: Weight of N(0, I), 0 unless given; a number or a schedule such as `"exp:1:0:150000"`.
         mixture_weights: w: `"even"`, or `"precision"`, where a posterior counts by how sharp it is. They hold
             for imputations and joint latents too.
-        temperature: t, above 0, a number or a schedule such as `"exp:4:1:1000"`. Above 1 it weakens the pull
-            on the locations, and lets the mixture rate pull from further away.
+        temperature: t, above 0, a number or a schedule such as `"exp:4:1:1000"`. Above 1 it lets the mixture
+            rates pull from further away; pairwise with even weights it is beta/t^2 and a constant.
         gradient: Of the mixture rate: `"reparameterised"`, or `"path"`, which has less variance where
             posteriors are close, and is for even weights and temperature 1 alone.
         private_dim: Columns of a private latent w_m beside z_m, which nothing ties: N(0, I) is its prior,
