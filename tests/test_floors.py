@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "counterpoint"
 FLOORS = {
     0: ("atomic", "batch", "distributions", "errors", "gradients", "schedules", "seeds", "shapes"),
     1: ("likelihoods", "nn"),
-    2: ("subsets", "aggregation", "joint_expert", "priors", "private"),
+    2: ("aggregation", "joint_expert", "precision", "priors", "private", "subsets"),
     3: ("cross", "impartial", "importance", "model", "objectives"),
     4: ("methods",),
     5: ("costs", "data", "densities", "estimates", "evaluation", "generating", "inference", "training"),

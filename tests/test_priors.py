@@ -12,7 +12,7 @@ from counterpoint.aggregation import Average, Separate
 from counterpoint.distributions import DiagLaplace, DiagNormal, Point, kl_standard
 from counterpoint.errors import InputError
 from counterpoint.methods import method
-from counterpoint.methods.mmvm import SeparateByPrecision
+from counterpoint.precision import SeparateByPrecision
 from counterpoint.priors import GRADIENTS, RATES, MixtureOfExperts, NoPrior, StandardNormal
 
 few = settings(max_examples=30, deadline=None)

@@ -18,8 +18,8 @@ from counterpoint.aggregation import Posterior, Product
 from counterpoint.batch import Batch
 from counterpoint.distributions import DiagNormal, Point
 from counterpoint.errors import InputError, choose
-from counterpoint.methods.mmvm import SeparateByPrecision
 from counterpoint.model import MultimodalVAE
+from counterpoint.precision import SeparateByPrecision
 
 HOW = ("mixture", "precision", "product")
 CHUNK = 2048
