@@ -308,3 +308,23 @@ def test_what_cannot_be_written_is_refused_before_anything_is_trained(tmp_path, 
     (tmp_path / "file").touch()
     with pytest.raises(cp.InputError, match="is a file; give a directory"):
         cp.compare(labelled(), ["mmvm"], test=18, out=tmp_path / "file", **SMALL)
+
+
+def test_measures_without_a_probe_make_a_table_without_one(tmp_path):
+    """What was not asked for has no column; nothing that was trained is lost to it."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 40)
+    x = y[:, None] + rng.normal(size=(80, 3))
+    source = cp.read({"a": x, "b": -x}, labels={"kind": y})
+    found = cp.compare(
+        source,
+        ["mmvm"],
+        seeds=1,
+        measures=("coherence",),
+        control=False,
+        out=tmp_path,
+        epochs=1,
+        latent_dim=2,
+    )
+    assert found.cells()[0] == ["method", "coherence", "fit s"]
+    assert "coherence" in (tmp_path / "comparison.md").read_text()

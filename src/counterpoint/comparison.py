@@ -57,9 +57,7 @@ class Comparison:
     @property
     def rows(self) -> list[Row]:
         """One row a method with mean and spread over seeds, then what knows nothing, or one thing only."""
-        scores: dict[str, list[dict[str, float]]] = {
-            k: [e.summary for e in v] for k, v in self.evaluations.items()
-        }
+        scores = {k: [dict(e.summary) for e in v] for k, v in self.evaluations.items()}
         if self.control:
             scores[f"{self.controlled}, {CONTROL}"] = [e.summary for e in self.control]
         shown = self.evaluations.get(self.controlled) or next(iter(self.evaluations.values()))
@@ -69,11 +67,11 @@ class Comparison:
 
     def cells(self) -> list[list[str]]:
         """The table as text, the header first."""
-        return table_cells(self.rows, COLUMNS)
+        return table_cells(self.rows, _shown(self.rows))
 
     def to_markdown(self) -> str:
         """The table in markdown."""
-        return to_markdown(self.rows, COLUMNS)
+        return to_markdown(self.rows, _shown(self.rows))
 
     def to_dict(self) -> dict[str, Any]:
         """Every evaluation as JSON holds it."""
@@ -85,6 +83,11 @@ class Comparison:
             "control": [e.to_dict() for e in self.control],
             "fit_seconds": {k: [e.seconds for e in v] for k, v in self.evaluations.items()},
         }
+
+
+def _shown(rows: Sequence[Row]) -> list[Column]:
+    """Return the columns that the measures asked for can fill."""
+    return [column for column in COLUMNS if any(column.key in row.cells for row in rows)]
 
 
 def compare(
@@ -259,10 +262,7 @@ def estimator_for(
     for key in params:
         choose("argument", key, allowed)
         if key in ("method", "seed"):
-            raise InputError(
-                f"{key!r} came as an argument for all; give {key}s=... instead: here it differs from fit to "
-                "fit."
-            )
+            raise InputError(f"{key!r} came as an argument for all; give {key}s=...: it differs by fit.")
     return Counterpoint(**{**params, "method": name, "seed": seed, "options": (options or {}).get(name)})
 
 
