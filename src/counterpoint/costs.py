@@ -43,25 +43,18 @@ def rates(model: MultimodalVAE, batch: Batch, *, generator: torch.Generator) -> 
     with torch.no_grad():
         for part in chunks(batch):
             present = part.present
-            posterior = model.posterior(part)
+            encoded = model.encode(part, present)
+            posterior = model.method.aggregation(encoded.shared, present)
             weight = posterior.weight
             shape = (1, *posterior.experts.loc.shape)
             noise = torch.randn(shape, generator=generator, dtype=weight.dtype, device=weight.device)
             z = posterior.experts.rsample(noise)
             rate = model.method.prior.rate(posterior, z, present, model.method.final())
             rate = torch.where(weight > 0, weight * rate, 0.0)
-            private = _private_rates(model, part)
             shared = model.method.aggregation.shared
             rates = rate.sum(0)[None] if shared else rate
-            rates = rates + (private.sum(0) if shared else private)
+            if encoded.private is not None:
+                own = torch.where(present, kl_standard(encoded.private), 0.0)  # type: ignore[arg-type]
+                rates = rates + (own.sum(0) if shared else own)
             parts.append(dict(zip(("rate",) if shared else model.names, rates, strict=True)))
     return {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
-
-
-def _private_rates(model: MultimodalVAE, batch: Batch) -> torch.Tensor:
-    """Return what every modality's private latent costs in nats, (M, N); zeros if there are none."""
-    present = batch.present
-    private = model.encode(batch, present).private if model.method.private_dim else None
-    if private is None:
-        return torch.zeros(present.shape, dtype=next(model.parameters()).dtype, device=present.device)
-    return torch.where(present, kl_standard(private), 0.0)  # type: ignore[arg-type]

@@ -1,6 +1,5 @@
 """Rows from nothing: do the modalities of one latent show the same class, are all classes there?"""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,15 +17,6 @@ SAMPLES = 1000
 DEFAULT = "gmm"  # the density that every method can have, so that methods compare
 PRIOR = "standard"
 KEPT = 8  # samples of every density that a report shows
-
-
-@dataclass(frozen=True, eq=False)
-class _Judged:
-    """What oracles say of samples: headlines, and details."""
-
-    coherence: float
-    shuffled: float
-    detail: dict[str, Any]
 
 
 def unconditional(asked: Asked) -> Section:
@@ -47,29 +37,30 @@ def unconditional(asked: Asked) -> Section:
     """
     real = _real(asked)
     held, _ = generating.latents(asked.model, asked.test, asked.seed)
-    found, kept = {}, {}
+    found: dict[str, dict[str, Any]] = {}
+    kept = {}
     for kind, density in _densities(asked).items():
         rows = _rows(asked, density)
         found[kind] = _judged(asked, rows, real)
-        found[kind].detail["log_prob"] = mean(density.log_prob(held).numpy())
-        found[kind].detail["settings"] = density.settings
+        found[kind]["log_prob"] = mean(density.log_prob(held).numpy())
+        found[kind]["settings"] = density.settings
         kept[kind] = {name: values[:KEPT] for name, values in rows.items()}
     asked.kept["samples"] = kept[DEFAULT]
-    told = found[DEFAULT].detail
+    told = found[DEFAULT]
     summary = {"class_balance": told["class_balance"], "fid_joint": mean(told["fid"].values())}
     nulls: dict[str, dict[str, float]] = {}
     if len(asked.names) > 1:
-        summary["joint_coherence"] = found[DEFAULT].coherence
-        nulls["pairing shuffled"] = {"joint_coherence": found[DEFAULT].shuffled}
+        summary["joint_coherence"] = found[DEFAULT]["joint_coherence"]
+        nulls["pairing shuffled"] = {"joint_coherence": found[DEFAULT]["shuffled"]}
         if PRIOR in found:
-            summary["joint_coherence_prior"] = found[PRIOR].coherence
-            nulls["pairing shuffled"]["joint_coherence_prior"] = found[PRIOR].shuffled
+            summary["joint_coherence_prior"] = found[PRIOR]["joint_coherence"]
+            nulls["pairing shuffled"]["joint_coherence_prior"] = found[PRIOR]["shuffled"]
         if real is not None:
             nulls["raw features"] = {"joint_coherence": agreeing(real, asked.on.oracles)}
     detail = {
         "names": list(asked.names),
         "samples": SAMPLES,
-        "densities": {kind: judged.detail for kind, judged in found.items()},
+        "densities": found,
     }
     return Section({k: v for k, v in summary.items() if v == v}, detail, {}, nulls)
 
@@ -102,7 +93,7 @@ def _real(asked: Asked) -> dict[str, np.ndarray] | None:
     return {name: asked.on.features[1][name][complete] for name in asked.names} if complete.any() else None
 
 
-def _judged(asked: Asked, rows: dict[str, np.ndarray], real: dict[str, np.ndarray] | None) -> _Judged:
+def _judged(asked: Asked, rows: dict[str, np.ndarray], real: dict[str, np.ndarray] | None) -> dict[str, Any]:
     """Ask the oracles about samples, and measure how far from real rows they are."""
     oracles = asked.on.oracles
     generator = np.random.default_rng(asked.seed)
@@ -118,7 +109,7 @@ def _judged(asked: Asked, rows: dict[str, np.ndarray], real: dict[str, np.ndarra
         truth = asked.on.features[1][name][asked.there[name]]
         if len(truth) > 1:
             fid[name] = frechet(oracles[name].features(truth), oracles[name].features(rows[name]))
-    detail = {
+    return {
         "joint_coherence": agreeing(rows, oracles),
         "shuffled": agreeing(apart, oracles),
         "pairs": pairs.tolist(),
@@ -127,7 +118,6 @@ def _judged(asked: Asked, rows: dict[str, np.ndarray], real: dict[str, np.ndarra
         "fid": fid,
         "fid_joint": mean(fid.values()),
     }
-    return _Judged(detail["joint_coherence"], detail["shuffled"], detail)
 
 
 def _balance(oracle: Oracle, rows: np.ndarray) -> float:
