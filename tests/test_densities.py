@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from counterpoint import densities
 from counterpoint.densities import (
@@ -34,14 +35,26 @@ def two(rows: int = 240, dim: int = 1) -> torch.Tensor:
     return (10 + 4 * (side + 0.3 * torch.randn(rows, dim, generator=stream(2)))).double()
 
 
+class Moving(nn.Module):
+    """Pseudo-inputs of encoders that are the identity."""
+
+    def __init__(self, family, loc, scale):
+        super().__init__()
+        self.loc = nn.Parameter(loc.clone())
+        self.family, self.scale = family, scale
+
+    def forward(self):
+        return Components(self.family, self.loc, self.scale, torch.ones(len(self.loc)))
+
+
 def made(kind: str, z: torch.Tensor, seed: int = 0, family: str = "normal"):
     if kind == "standard":
         return Standard.of(z.shape[1], family)
 
-    def posteriors(rows):
-        return Components(family, z[rows], torch.full_like(z[rows], 0.8), torch.ones(len(rows)))
+    def inputs(rows):
+        return Moving(family, z[rows], torch.full_like(z[rows], 0.8))
 
-    return densities.fit(kind, z, seed, posteriors=posteriors)
+    return densities.fit(kind, z, seed, inputs=inputs)
 
 
 @pytest.fixture
@@ -142,11 +155,11 @@ def test_collapsed_dimensions_break_nothing(kind, quick):
     """One dimension is constant, one hardly varies: draws are where the latents are, at finite density."""
     z = torch.cat([two(120, 2), torch.full((120, 1), 3.0), 1e-4 * two(120, 1)], 1).double()
 
-    def posteriors(rows):
+    def inputs(rows):
         scale = torch.tensor([0.8, 0.8, 1e-3, 1e-5], dtype=torch.float64).expand(len(rows), 4)
-        return Components("normal", z[rows], scale, torch.ones(len(rows)))
+        return Moving("normal", z[rows], scale)
 
-    density = densities.fit(kind, z, 0, posteriors=posteriors)
+    density = densities.fit(kind, z, 0, inputs=inputs)
     drawn = density.sample(300, stream())
     assert torch.isfinite(density.log_prob(z)).all()
     assert (drawn[:, 2] - 3).abs().max() < 0.01
@@ -201,17 +214,29 @@ def test_fewer_rows_than_dimensions_are_fitted():
     assert found.settings["reg_covar"] > 0
 
 
+class Still(nn.Module):
+    """Pseudo-inputs of which nothing changes the posteriors."""
+
+    def __init__(self, parts):
+        super().__init__()
+        self.parts, self.idle = parts, nn.Parameter(torch.zeros(1))
+
+    def forward(self):
+        p = self.parts
+        return Components(p.family, p.loc + 0 * self.idle, p.scale, p.weight)
+
+
 def test_vamp_is_the_mean_of_the_posteriors_it_names():
     """Against a loop over torch.distributions, Laplace experts of unequal weight among them."""
     z, weight = two(30, 2), torch.linspace(1, 2, 30)
     scale = torch.rand(30, 2, generator=stream()).double() + 0.5
     seen = []
 
-    def posteriors(rows):
+    def inputs(rows):
         seen.extend(rows)
-        return Components("laplace", z[rows], scale[rows], weight[torch.from_numpy(rows)])
+        return Still(Components("laplace", z[rows], scale[rows], weight[torch.from_numpy(rows)]))
 
-    density = Vamp.fit(z, 0, posteriors, components=4)
+    density = Vamp.fit(z, 0, inputs, components=4)
     assert len(set(seen)) == len(seen) == 4
     at = torch.tensor([[5.0, 7.0], [14.0, 13.0]], dtype=torch.float64)
     total = torch.zeros(2, dtype=torch.float64)
@@ -219,6 +244,22 @@ def test_vamp_is_the_mean_of_the_posteriors_it_names():
         each = torch.distributions.Laplace(z[row], scale[row]).log_prob(at).sum(1).exp()
         total += each * weight[row] / weight[seen].sum()
     np.testing.assert_allclose(density.log_prob(at), total.log(), atol=1e-6)
+
+
+def test_vamp_learns_its_pseudo_inputs():
+    """One unit normal of 30 rows of N(m, I): the best pseudo-input is their mean, not the nearest row."""
+    z = torch.randn(300, 2, generator=stream()).double() + 3
+    started = []
+
+    def inputs(rows):
+        found = Moving("normal", z[rows] + 1, torch.ones_like(z[rows]))
+        started.append(torch.distributions.Normal(found.loc.detach(), 1.0).log_prob(z).sum(1).mean().item())
+        return found
+
+    density = Vamp.fit(z, 0, inputs, components=1)
+    assert (density.parts.loc[0] - z.mean(0)).abs().max() < 0.15
+    assert density.log_prob(z).mean() > started[0] + 0.5
+    assert density.settings["epochs"] > 1
 
 
 @pytest.mark.parametrize("family", ["normal", "laplace"])

@@ -205,7 +205,7 @@ def test_unimodal_posteriors_are_those_of_the_encoders(name):
         there = batch.present[m]
         assert loc[m][~there].isnan().all()
         assert scale[m][~there].isnan().all()
-        heads = vae[n].heads(batch.x[n], batch.mask[n])[there].detach()
+        heads = toy.heads(vae[n], batch.x[n], batch.mask[n])[there].detach()
         q = vae.method.posterior.from_heads(heads[:, : 2 * toy.D])
         torch.testing.assert_close(loc[m][there], q.loc)
         torch.testing.assert_close(scale[m][there], torch.sqrt(q.variance))

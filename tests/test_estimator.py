@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from torch.distributions import Normal, kl_divergence
 
 import counterpoint as cp
+import toy
 from counterpoint.data import read
 from counterpoint.settings import Settings
 
@@ -413,7 +414,7 @@ def posteriors(m: cp.Counterpoint, x: dict) -> list[Normal]:
     batch = m._batch(x)
     with torch.no_grad():
         return [
-            Normal(*_parts(modality.heads(batch.x[k], batch.mask[k])))
+            Normal(*_parts(toy.heads(modality, batch.x[k], batch.mask[k])))
             for k, modality in zip(m.modalities_, m.model_.modalities, strict=True)
         ]
 

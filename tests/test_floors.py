@@ -19,7 +19,17 @@ FLOORS = {
     2: ("aggregation", "joint_expert", "precision", "priors", "private", "subsets"),
     3: ("cross", "impartial", "importance", "model", "objectives"),
     4: ("methods",),
-    5: ("costs", "data", "densities", "estimates", "evaluation", "generating", "inference", "training"),
+    5: (
+        "costs",
+        "data",
+        "densities",
+        "estimates",
+        "evaluation",
+        "generating",
+        "inference",
+        "pseudo_inputs",
+        "training",
+    ),
     6: (
         *("asking", "assembly", "comparison", "configuration", "estimator", "evaluate", "manifest"),
         *("engines", "many", "measures", "protocol", "provenance", "runs", "sweeps", "tuning"),

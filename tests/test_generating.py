@@ -7,13 +7,14 @@ import pytest
 import torch
 
 import counterpoint as cp
-from counterpoint import cli, generating, runs
+from counterpoint import cli, generating, inference, runs
 from counterpoint.densities import FITTED, pack
 from counterpoint.evaluate import evaluate
 from counterpoint.manifest import verify
 from counterpoint.measures.asked import Asked
 from counterpoint.measures.unconditional import unconditional
 from counterpoint.protocol import hold_out, task
+from counterpoint.pseudo_inputs import PseudoInputs
 from test_cli import QUICK, fitted, here, next_of, refused, screen, write  # noqa: F401
 from test_comparison import labelled
 from test_estimator import mixed, small, tables
@@ -87,6 +88,24 @@ def test_vamp_of_the_model_is_its_own_posteriors(model):
     assert len(density.parts.loc) == 35 * 2 + 5
     assert density.parts.weight.sum().item() == pytest.approx(1)
     assert sorted(set(density.parts.weight.mul(80).round().int().tolist())) == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["mmvm", "mopoe", "jmvae", "mmvae"])
+def test_pseudo_inputs_start_at_rows_and_leave_the_model_alone(name):
+    m = small(name).fit(tables())
+    batch = m._batch(tables())
+    before = {k: v.clone() for k, v in m.model_.state_dict().items()}
+    inputs = PseudoInputs(m.model_, batch)
+    mixture = inference.joint(m.model_, batch).mixture
+    kept = mixture.weight > 0
+    torch.testing.assert_close(inputs().loc, mixture.components.loc[kept])
+    torch.testing.assert_close(inputs().weight, mixture.weight[kept])
+    inputs().loc.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in inputs.parameters())
+    assert all(p.grad is None for p in m.model_.parameters())
+    assert not inputs.read[0].grad[~batch.present[0]].any(), "what a row lacks stays absent"
+    m.fit_density(tables(), "vamp")
+    assert all(torch.equal(v, before[k]) for k, v in m.model_.state_dict().items())
 
 
 def test_what_is_taken_unless_told():

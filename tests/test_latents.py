@@ -28,7 +28,7 @@ def with_private():
 def test_the_private_latent_is_the_targets_own_or_the_priors_mean(with_private):
     model, batch = with_private
     z, _ = inference.latents(model, batch, "b", 0, g())
-    own = model["b"].heads(batch.x["b"], batch.mask["b"])[:, 2 * toy.D :][:, :WIDTH]
+    own = toy.heads(model["b"], batch.x["b"], batch.mask["b"])[:, 2 * toy.D :][:, :WIDTH]
     expected = torch.where(batch.present[1].unsqueeze(-1), own, 0.0)
     assert z.shape[-1] == toy.D + WIDTH
     for each in z:

@@ -217,7 +217,7 @@ def test_one_modality_is_the_plain_vae(variant):
     model, batch, noise, loss = one_modality(name, {**options, "beta": 0.7})
     modality = model["b"]
     present = batch.mask["b"].flatten(1).any(1)
-    q = model.method.posterior.from_heads(modality.heads(batch.x["b"], batch.mask["b"]))
+    q = model.method.posterior.from_heads(toy.heads(modality, batch.x["b"], batch.mask["b"]))
     log_p = modality.log_prob(q.loc + q.scale * noise.normal[0, 0], batch.x["b"], batch.mask["b"])
     expected = -modality.weight * log_p + 0.7 * kl_standard(q)
     close(loss.total, torch.where(present, expected, 0.0))
@@ -227,7 +227,8 @@ def test_one_modality_is_the_plain_vae(variant):
 def test_one_modality_is_the_plain_autoencoder(name):
     model, batch, _, loss = one_modality(name, {})
     modality = model["b"]
-    log_p = modality.log_prob(modality.heads(batch.x["b"], batch.mask["b"]), batch.x["b"], batch.mask["b"])
+    x, mask = batch.x["b"], batch.mask["b"]
+    log_p = modality.log_prob(toy.heads(modality, x, mask), x, mask)
     close(loss.total, -modality.weight * log_p)
 
 

@@ -177,6 +177,11 @@ def of(m: MultimodalVAE, names: Sequence[str], method: Method | None = None) -> 
     return MultimodalVAE({n: m[n] for n in names}, method or m.method, m.latent_dim, joint)
 
 
+def heads(modality: Modality, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return what a modality's encoder gives for rows."""
+    return modality.run(modality.encoder, modality.likelihood.encode(x, mask))
+
+
 def randomise(module: nn.Module, seed: int) -> nn.Module:
     """Give every parameter its values from a seed, without touching the global generator."""
     g = torch.Generator().manual_seed(seed)

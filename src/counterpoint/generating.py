@@ -11,12 +11,13 @@ import torch
 
 from counterpoint import densities, inference
 from counterpoint.batch import Batch
-from counterpoint.densities import FITTED, KINDS, Components, Density, Standard
+from counterpoint.densities import FITTED, KINDS, Density, Standard
 from counterpoint.distributions import DiagLaplace, Point
 from counterpoint.errors import InputError, choose, whole
 from counterpoint.estimates import why_no_likelihood
 from counterpoint.model import MultimodalVAE
 from counterpoint.priors import StandardNormal
+from counterpoint.pseudo_inputs import PseudoInputs
 from counterpoint.seeds import derive, generator
 
 MOST = 20_000  # rows that a density is fitted on
@@ -83,29 +84,14 @@ def fit(
         )
     z, rows = latents(model, batch, seed)
 
-    def posteriors(some: np.ndarray) -> Components:
-        return _components(model, batch, rows[some])
+    def inputs(some: np.ndarray) -> PseudoInputs:
+        index = torch.from_numpy(rows[some]).to(batch.present.device)
+        start = Batch({k: v[index] for k, v in batch.x.items()}, {k: v[index] for k, v in batch.mask.items()})
+        return PseudoInputs(model, start)
 
-    made = densities.fit(kind, z, seed, components=components, posteriors=posteriors)
+    made = densities.fit(kind, z, seed, components=components, inputs=inputs)
     told = {"rows": len(rows), "left_out": int((~batch.present.any(0)).sum()), "seed": seed}
     return replace(made, settings={**made.settings, **told})  # type: ignore[type-var]
-
-
-def _components(model: MultimodalVAE, batch: Batch, rows: np.ndarray) -> Components:
-    """Return the joint posteriors of some rows, all their experts of any weight side by side."""
-    index = torch.from_numpy(rows).to(batch.present.device)
-    some = Batch({k: v[index] for k, v in batch.x.items()}, {k: v[index] for k, v in batch.mask.items()})
-    loc, scale, weight = [], [], []
-    with torch.no_grad():
-        for part in inference.chunks(some):
-            mixture = inference.joint(model, part).mixture
-            kept = mixture.weight > 0  # (E, B)
-            assert not isinstance(mixture.components, Point)
-            loc.append(mixture.components.loc[kept])
-            scale.append(mixture.components.scale[kept])
-            weight.append(mixture.weight[kept])
-    family = "laplace" if isinstance(mixture.components, DiagLaplace) else "normal"
-    return Components(family, torch.cat(loc), torch.cat(scale), torch.cat(weight))
 
 
 def choice(model: MultimodalVAE, fitted: Mapping[str, Density], kind: str | None) -> Density:

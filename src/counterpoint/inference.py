@@ -16,10 +16,11 @@ import torch
 
 from counterpoint.aggregation import Posterior, Product
 from counterpoint.batch import Batch
-from counterpoint.distributions import DiagNormal, Point
+from counterpoint.distributions import DiagNormal, Point, Unimodal
 from counterpoint.errors import InputError, choose
 from counterpoint.model import MultimodalVAE
 from counterpoint.precision import SeparateByPrecision
+from counterpoint.shapes import Bool
 
 HOW = ("mixture", "precision", "product")
 CHUNK = 2048
@@ -51,9 +52,15 @@ def joint(model: MultimodalVAE, batch: Batch, how: str = "mixture") -> Posterior
     Raises:
         InputError: If `how` is none of them, or the posteriors have no product or precision.
     """
-    choose("how", how, HOW)
     present = batch.present
-    q = model.encode(batch, present).shared
+    return joint_of(model, model.encode(batch, present).shared, present, how)
+
+
+def joint_of(
+    model: MultimodalVAE, q: Unimodal, present: Bool[torch.Tensor, "M B"], how: str = "mixture"
+) -> Posterior:
+    """Return the same of what the encoders said, `Encoded.shared`."""
+    choose("how", how, HOW)
     if model.method.aggregation.shared:
         return model.method.aggregation(q, present)
     if how == "product":

@@ -1,6 +1,6 @@
 """The model: modalities, each with encoder, decoder and likelihood, tied together by a method."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -153,11 +153,6 @@ class Modality(nn.Module):
         self.auxiliary = nn.Parameter(torch.zeros(auxiliary)) if auxiliary else None
         self.network_dtype: torch.dtype | None = None  # lower precision of the two networks, set by a trainer
 
-    def heads(self, x: Tensor, mask: Tensor) -> Float[Tensor, "B H"]:
-        """Return the encoder's output for rows x (B, *event)."""
-        read = self.likelihood.encode(x, mask)
-        return self.run(self.encoder, read)
-
     def run(self, network: nn.Module, read: Tensor) -> Tensor:
         """Run a network on what it reads (B, ...), in the networks' precision; the result has the input's."""
         if self.network_dtype is None:
@@ -231,11 +226,18 @@ class MultimodalVAE(nn.Module):
     def __getitem__(self, name: str) -> Modality:
         return self.modalities[self.names.index(name)]
 
+    def read(self, batch: Batch) -> list[Tensor]:
+        """Return what the encoders are given, (B, *input_shape) of every modality."""
+        named = zip(self.names, self.modalities, strict=True)
+        return [modality.likelihood.encode(batch.x[name], batch.mask[name]) for name, modality in named]
+
     def encode(self, batch: Batch, present: Bool[Tensor, "M B"]) -> Encoded:
         """Return what the encoders say, the standard normal (Laplace) where a modality is absent."""
-        heads = []
-        for name, modality in zip(self.names, self.modalities, strict=True):
-            heads.append(modality.heads(batch.x[name], batch.mask[name]))
+        return self.encode_read(self.read(batch), present)
+
+    def encode_read(self, read: Sequence[Tensor], present: Bool[Tensor, "M B"]) -> Encoded:
+        """Return the same of what the encoders are given, as `read` returns it."""
+        heads = [m.run(m.encoder, given) for m, given in zip(self.modalities, read, strict=True)]
         # Heads of zero are the standard normal.
         there = torch.where(present.unsqueeze(-1), torch.stack(heads), 0.0)
         family, private = self.method.posterior, None
@@ -245,17 +247,10 @@ class MultimodalVAE(nn.Module):
             )
             private = family.from_heads(own)
         if self.joint is not None:
-            there = torch.cat([there, self._joint_heads(batch, present)[None]])
+            trunks = zip(self.modalities, self.joint.trunks, read, strict=True)
+            features = torch.stack([m.run(trunk, given) for m, trunk, given in trunks])
+            there = torch.cat([there, self.joint(features, present)[None]])
         return Encoded(family.from_heads(there), private)
-
-    def _joint_heads(self, batch: Batch, present: Bool[Tensor, "M B"]) -> Float[Tensor, "B H"]:
-        """Return what the joint encoder makes of the present modalities."""
-        assert self.joint is not None
-        features = []
-        for name, modality, trunk in zip(self.names, self.modalities, self.joint.trunks, strict=True):
-            read = modality.likelihood.encode(batch.x[name], batch.mask[name])
-            features.append(modality.run(trunk, read))
-        return self.joint(torch.stack(features), present)
 
     def unimodal(self, batch: Batch, present: Bool[Tensor, "M B"]) -> Unimodal:
         """Return q(z | x_m) for every modality, (M, B, D); the standard normal where it is absent."""

@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load as read_arrays
 from safetensors.numpy import save as write_arrays
+from torch import nn
 
 from counterpoint.densities.flow import Flow
 from counterpoint.densities.gmm import GaussianMixture
@@ -67,7 +68,7 @@ def fit(
     seed: int,
     *,
     components: int | None = None,
-    posteriors: Callable[[np.ndarray], Components] | None = None,
+    inputs: Callable[[np.ndarray], nn.Module] | None = None,
 ) -> Density:
     """Fit a density of a kind that learns from latents.
 
@@ -76,7 +77,7 @@ def fit(
         z: (N, D) latents.
         seed: Decides everything random.
         components: Of `gmm` and `vamp`; they choose unless given.
-        posteriors: Row numbers -> the posteriors of these rows, for `vamp`.
+        inputs: Row numbers -> pseudo-inputs that start there, for `vamp`.
 
     Raises:
         InputError: If the kind is unknown or has no components, or the latents cannot be used.
@@ -96,8 +97,8 @@ def fit(
         return Flow.fit(z, seed)
     if kind == "hyperprior":
         return Hyperprior.fit(z, seed)
-    assert posteriors is not None
-    return Vamp.fit(z, seed, posteriors, components)
+    assert inputs is not None
+    return Vamp.fit(z, seed, inputs, components)
 
 
 def pack(density: Density) -> bytes:

@@ -14,12 +14,20 @@ Loss = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
 def descend(
-    network: nn.Module, loss: Loss, x: torch.Tensor, seed: int, use: str, *, rate: float, patience: int = 30
+    network: nn.Module,
+    loss: Loss,
+    x: torch.Tensor,
+    seed: int,
+    use: str,
+    *,
+    rate: float,
+    patience: int = 30,
+    most: int = STEPS,
 ) -> dict[str, float]:
     """Train a network in place, and leave it with the weights that suit the rows held back best.
 
     Adam; a tenth of the rows (at least one) is held back, and training stops after `patience` epochs without
-    a better loss there, 500 epochs or 12,000 steps. The noise for the rows held back is the same every time.
+    a better loss there, 500 epochs or `most` steps. The noise for the rows held back is the same every time.
 
     Args:
         network: What is trained.
@@ -29,6 +37,7 @@ def descend(
         use: Name of the stream of random numbers.
         rate: Learning rate.
         patience: Epochs to wait for a better loss.
+        most: Steps, at most (but one epoch).
 
     Returns:
         `epochs` that were trained, and `held_out`, the best loss there in nats a row.
@@ -47,18 +56,21 @@ def descend(
     steps = -(-len(rows) // size)
     noise = generator(seed, use, "noise")
     optimiser = torch.optim.Adam(network.parameters(), lr=rate)
-    best, weights, waited, epochs = float("inf"), copy.deepcopy(network.state_dict()), 0, 0
-    while epochs < min(EPOCHS, max(1, STEPS // steps)) and waited < patience:
+
+    def now() -> float:
+        with torch.no_grad():
+            return loss(held, generator(seed, use, "held")).mean().item()
+
+    best, weights, waited, epochs = now(), copy.deepcopy(network.state_dict()), 0, 0
+    while epochs < min(EPOCHS, max(1, most // steps)) and waited < patience:
         epochs += 1
         for batch in rows[torch.randperm(len(rows), generator=order)].split(size):
             optimiser.zero_grad()
             loss(batch, noise).mean().backward()
             nn.utils.clip_grad_norm_(network.parameters(), 10.0)
             optimiser.step()
-        with torch.no_grad():
-            now = loss(held, generator(seed, use, "held")).mean().item()
-        waited += 1
-        if now < best:
-            best, weights, waited = now, copy.deepcopy(network.state_dict()), 0
+        waited, found = waited + 1, now()
+        if found < best:
+            best, weights, waited = found, copy.deepcopy(network.state_dict()), 0
     network.load_state_dict(weights)
     return {"epochs": epochs, "held_out": best}

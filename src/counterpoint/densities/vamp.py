@@ -1,4 +1,4 @@
-"""A mixture of the encoder's own posteriors at a few training rows."""
+"""A mixture of the encoders' own posteriors at a few inputs, which are learned."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from counterpoint.densities.descent import descend
 from counterpoint.densities.scaling import Scaling
 from counterpoint.densities.standard import FAMILIES
 from counterpoint.errors import InputError, whole
 from counterpoint.evaluation.fitting import derived_seed
 from counterpoint.evaluation.fitting import fit as fit_told
 
-MOST, SHARE = 500, 4  # pseudo-inputs: one row in four, and no more than 500
+MOST, SHARE = 200, 4  # pseudo-inputs: one row in four, and no more than 200
+RATE, STEPS, PATIENCE = 1e-2, 1500, 10  # of their descent
 _AT_ONCE = 20_000_000  # numbers in one pass
 
 
@@ -40,25 +43,29 @@ class Components:
 
 @dataclass(frozen=True, eq=False)
 class Vamp:
-    """p(z) = 1/K sum_k q(z | X_k), the joint posteriors of K training rows X_k, the pseudo-inputs.
+    """p(z) = 1/K sum_k q(z | U_k), the joint posteriors of K pseudo-inputs U_k, which are learned.
 
-    Ex post: the latents are cut into K clusters by k-means, and of each the row is taken whose latent is
-    nearest to the centre; nothing is trained. (The VampPrior itself learns its pseudo-inputs with the model.)
-    What is drawn lies near the latents of those K rows, so it generates variations of rows that were trained
-    on.
+    Ex post, through encoders that stay as they are: the latents are cut into K clusters by k-means, the row
+    whose latent is nearest to a centre is where its pseudo-input starts, and gradients move the pseudo-inputs
+    to where the latents of the training rows are likelier, for as long as rows held back agree. In the
+    VampPrior itself they are learned beside the model, whose own prior this density is.
 
     Args:
         parts: All experts of all pseudo-inputs, weights summing to 1.
-        settings: `kind`, `components` (K), `family`.
+        settings: `kind`, `components` (K), `family`, and `epochs` and `held_out` (nats a row) of the descent.
 
-    Source: Tomczak & Welling 2018 (VampPrior), eq. 9, with pseudo-inputs chosen from the data.
+    Source: Tomczak & Welling 2018 (VampPrior), eq. 9.
 
     Example:
         >>> z = torch.randn(40, 2, generator=torch.Generator().manual_seed(0)).double()
-        >>> def posteriors(rows):
-        ...     loc = z[rows]
-        ...     return Components("normal", loc, 0.1 * torch.ones_like(loc), torch.ones(len(rows)))
-        >>> made = Vamp.fit(z, 0, posteriors, components=5)
+        >>> class Inputs(nn.Module):  # encoders that are the identity
+        ...     def __init__(self, rows):
+        ...         super().__init__()
+        ...         self.x = nn.Parameter(z[rows])
+        ...
+        ...     def forward(self):
+        ...         return Components("normal", self.x, torch.ones_like(self.x), torch.ones(len(self.x)))
+        >>> made = Vamp.fit(z, 0, Inputs, components=5)
         >>> made.parts.loc.shape, made.sample(3, torch.Generator().manual_seed(0)).shape
         (torch.Size([5, 2]), torch.Size([3, 2]))
     """
@@ -71,16 +78,16 @@ class Vamp:
         cls,
         z: torch.Tensor,
         seed: int,
-        posteriors: Callable[[np.ndarray], Components],
+        inputs: Callable[[np.ndarray], nn.Module],
         components: int | None = None,
     ) -> "Vamp":
-        """Choose the pseudo-inputs among the rows of latents (N, D).
+        """Learn the pseudo-inputs for latents (N, D).
 
         Args:
             z: The latents.
-            seed: Of k-means.
-            posteriors: Row numbers (K,) -> their posteriors.
-            components: K; a fourth of the rows, at most 500, unless given.
+            seed: Of k-means, and of the order of the descent.
+            inputs: Row numbers (K,) -> pseudo-inputs that start there; called, they are `Components`.
+            components: K; a fourth of the rows, at most 200, unless given.
 
         Raises:
             InputError: If there are more components than rows, or the latents cannot be used.
@@ -95,10 +102,22 @@ class Vamp:
         means = KMeans(count, **start)
         fit_told(means, x, np.empty(0))  # fewer clusters than asked for, where latents coincide, are fine
         rows = np.unique(means.transform(x).argmin(0))  # the row nearest to each centre
-        found = posteriors(rows)
+        learned = inputs(rows)
+        told = descend(
+            learned,
+            lambda part, _: -_log_prob(learned(), part),
+            z.double(),
+            seed,
+            "density/vamp",
+            rate=RATE,
+            patience=PATIENCE,
+            most=STEPS,
+        )
+        with torch.no_grad():
+            found = learned()
         loc, scale, weight = (v.detach().cpu().double() for v in (found.loc, found.scale, found.weight))
         parts = Components(found.family, loc, scale, weight / weight.sum())
-        return cls(parts, {"kind": "vamp", "components": len(rows), "family": found.family})
+        return cls(parts, {"kind": "vamp", "components": len(rows), "family": found.family, **told})
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Return n draws, (n, D)."""
@@ -111,15 +130,8 @@ class Vamp:
 
     def log_prob(self, z: torch.Tensor) -> torch.Tensor:
         """Return log p(z) in nats, (N,)."""
-        p = self.parts
-        mixture, log_weight = FAMILIES[p.family](p.loc, p.scale), torch.log(p.weight)
-        rows = max(1, _AT_ONCE // p.loc.numel())
-        return torch.cat(
-            [
-                torch.logsumexp(mixture.log_prob(part.unsqueeze(1)) + log_weight, 1)
-                for part in z.double().split(rows)
-            ]
-        )
+        rows = max(1, _AT_ONCE // self.parts.loc.numel())
+        return torch.cat([_log_prob(self.parts, part) for part in z.double().split(rows)])
 
     def state(self) -> dict[str, np.ndarray]:
         """Return its arrays."""
@@ -130,3 +142,10 @@ class Vamp:
         """Make it again."""
         own = (torch.tensor(arrays[k]) for k in ("loc", "scale", "weight"))
         return cls(Components(settings["family"], *own), dict(settings))
+
+
+def _log_prob(parts: Components, z: torch.Tensor) -> torch.Tensor:
+    """Return log p(z) in nats, (B,), of latents (B, D), with gradients."""
+    loc, scale, weight = (v.double() for v in (parts.loc, parts.scale, parts.weight))
+    each = FAMILIES[parts.family](loc, scale).log_prob(z.unsqueeze(1))  # (B, C)
+    return torch.logsumexp(each + torch.log(weight / weight.sum()), 1)
