@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Laplace, Normal, kl_divergence
 
+import references_cmmd
 import references_joint
 import references_latents
 import references_mmvae
@@ -48,7 +49,7 @@ class Row:
 
     def _encode(self, m):
         out = self.model[NAMES[m]].encoder(self.batch.x[NAMES[m]][self.b : self.b + 1])[0]
-        if self.model.method.posterior.heads == 1:
+        if self.model.method.posterior.heads == 1 or self.model.method.conditional:
             return out
         if self.private:
             cut = 2 * toy.D
@@ -247,6 +248,7 @@ REFERENCES = {
     "poe": reference_poe,
     "split": reference_split,
     "telbo": references_latents.reference_telbo,
+    **references_cmmd.REFERENCES,
     **references_joint.REFERENCES,
     **references_mmvae.REFERENCES,
 }

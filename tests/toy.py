@@ -43,6 +43,14 @@ OPTIONS = {
     "posterior": ["laplace_sum", "laplace", "normal"],
     "pool": ["avg", "poe", "moe", "mopoe"],
     "decoding": ["simple", "cross"],
+    "observed": [("a",)],
+    "kl_weight": [0.3],
+    "mmd_weight": [0.2],
+    "mmd_scale": [5.0],
+    "classifier_weight": [3.0],
+    "kl": ["released"],
+    "classify": ["draw"],
+    "generate": ["missing", "all"],
 }
 # Wrapped recipes, which no option in a recipe's own signature leads to.
 IMPARTIAL: list[tuple[str, dict]] = [
@@ -148,24 +156,35 @@ def label(variant: tuple[str, dict]) -> str:
 
 
 def model(
-    method: Method, kinds: dict | str = "tables", *, latent: int = D, seed: int = 0, dtype=DTYPE
+    method: Method,
+    kinds: dict | str = "tables",
+    *,
+    latent: int = D,
+    seed: int = 0,
+    dtype=DTYPE,
+    target: str | None = None,
 ) -> MultimodalVAE:
     """Two-layer networks with random weights for modalities as in `KINDS`."""
     kinds = KINDS[kinds] if isinstance(kinds, str) else kinds
-    parts, trunks = {}, []
+    parts, trunks, units = {}, [], 5
     for i, (name, (kind, shape, _)) in enumerate(kinds.items()):
         p = likelihood(kind, shape, classes=CLASSES if kind == "categorical" else None)
         inputs, outputs = (int(torch.Size(s).numel()) for s in (p.input_shape, p.output_shape))
         columns = latent + method.private_dim
         heads = method.posterior.heads * columns
-        encoder = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 5), nn.Tanh(), nn.Linear(5, heads))
+        outs = units if method.conditional else heads
+        encoder = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 5), nn.Tanh(), nn.Linear(5, outs))
+        if method.conditional and (name == target or name not in (method.observed or kinds)):
+            encoder = nn.Identity()  # nothing reads it
         decoder = nn.Sequential(
             nn.Linear(columns, 5), nn.Tanh(), nn.Linear(5, outputs), nn.Unflatten(1, p.output_shape)
         )
         parts[name] = Modality(encoder, decoder, p, 1.0 + 0.5 * i, method.auxiliary_size)
-        trunks.append(nn.Sequential(nn.Flatten(), nn.Linear(inputs, 5)))
-    joint = JointEncoder(trunks, nn.Linear(5, method.posterior.heads * latent)) if method.joint else None
-    made = MultimodalVAE(parts, method, latent, joint).to(dtype)
+        trunks.append(nn.Sequential(nn.Flatten(), nn.Linear(inputs, units)))
+    out = method.posterior.heads * latent
+    joint = JointEncoder(trunks, nn.Linear(units, out)) if method.joint else None
+    prior = nn.Linear(units, out) if method.conditional else None
+    made = MultimodalVAE(parts, method, latent, joint, prior, target).to(dtype)
     return randomise(made, seed)
 
 
@@ -174,7 +193,8 @@ def of(m: MultimodalVAE, names: Sequence[str], method: Method | None = None) -> 
     joint = None
     if m.joint is not None:
         joint = JointEncoder([m.joint.trunks[m.names.index(n)] for n in names], m.joint.head)
-    return MultimodalVAE({n: m[n] for n in names}, method or m.method, m.latent_dim, joint)
+    parts = {n: m[n] for n in names}
+    return MultimodalVAE(parts, method or m.method, m.latent_dim, joint, m.prior_head, m.target)
 
 
 def heads(modality: Modality, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

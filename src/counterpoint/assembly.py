@@ -38,6 +38,7 @@ def assemble(
     hidden: Sequence[int] = (256,),
     width: int | None = None,
     weights: Mapping[str, float] | None = None,
+    target: str | None = None,
     seed: int = 0,
 ) -> MultimodalVAE:
     """Build the model, its weights drawn from the seed.
@@ -51,6 +52,7 @@ def assemble(
         hidden: Units of the hidden layers.
         width: Channels of the convolutional kinds.
         weights: name -> factor of the modality's distortion; 1 where not named.
+        target: The modality that is to be told from the others, if one is.
         seed: Of the initial weights.
 
     Raises:
@@ -60,6 +62,7 @@ def assemble(
     names = preparation.names
     _check_family(method)
     _check_experts(method, len(names))
+    _check_observed(method, names, target)
     latent_dim = whole("latent_dim", latent_dim)  # numpy's whole numbers too
     if weights is not None and not isinstance(weights, Mapping):
         raise InputError(f"weights is {weights!r}; give a dict, modality -> factor above 0.")
@@ -68,17 +71,21 @@ def assemble(
             choose(f"{what}: modality", name, names)
     modalities: dict[str, Modality] = {}
     trunks: list[nn.Module] = []
-    width_of = {"hidden": hidden, "width": width}
+    width_of, units = {"hidden": hidden, "width": width}, max((2 * latent_dim, *hidden))
     for name in names:
         one = preparation[name]
         p = likelihood(one.likelihood, one.event, classes=one.n_categories, typical=one.library_size or 1.0)
-        kind = network.get(name, "auto") if isinstance(network, Mapping) else network
+        others = "auto" if name == target else network  # a kind for all is one for measurements
+        kind = network.get(name, "auto") if isinstance(network, Mapping) else others
         if isinstance(kind, str):
             draw = generator(seed, "init", name)
             try:
                 encoder, decoder = _networks(kind, p, method, latent_dim, draw, width_of)
+                if method.conditional:
+                    reads = name in (method.observed or names) and name != target
+                    encoder = _trunk(kind, p, units, draw, width_of) if reads else nn.Identity()
                 if method.joint:
-                    trunks.append(_trunk(kind, p, _units(hidden, latent_dim), draw, width_of))
+                    trunks.append(_trunk(kind, p, units, draw, width_of))
             except InputError as error:
                 raise InputError(f"network of modality {name!r}: {error}") from error
         elif method.joint:
@@ -90,7 +97,14 @@ def assemble(
             encoder, decoder = _own_networks(name, kind, p, latent_dim, method)
         weight = number(f"the weight of modality {name!r}", (weights or {}).get(name, 1.0), open_=True)
         modalities[name] = Modality(encoder, decoder, p, weight, method.auxiliary_size)
-    return MultimodalVAE(modalities, method, latent_dim, _joint(trunks, hidden, latent_dim, method, seed))
+
+    def head(use: str) -> nn.Module:
+        outputs = method.posterior.heads * latent_dim
+        return build(partial(nn.Linear, units, outputs), generator(seed, "init", use))
+
+    joint = JointEncoder(trunks, head("joint")) if method.joint else None
+    prior = head("prior") if method.conditional else None
+    return MultimodalVAE(modalities, method, latent_dim, joint, prior, target)
 
 
 def _networks(
@@ -106,11 +120,6 @@ def _networks(
     return encoder, decoder
 
 
-def _units(hidden: Sequence[int], latent_dim: int) -> int:
-    """Return the columns in which a joint encoder adds up its trunks."""
-    return max((2 * latent_dim, *hidden))
-
-
 def _trunk(
     kind: str, p: Likelihood, units: int, draw: torch.Generator, sizes: Mapping[str, Any]
 ) -> nn.Module:
@@ -118,14 +127,12 @@ def _trunk(
     return networks(kind, p.input_shape, p.output_shape, units, generator=draw, heads=1, **sizes)[0]
 
 
-def _joint(
-    trunks: Sequence[nn.Module], hidden: Sequence[int], latent_dim: int, method: Method, seed: int
-) -> JointEncoder | None:
-    """Make the encoder that reads all modalities, for a method that has one."""
-    if not method.joint:
-        return None
-    units, outputs = _units(hidden, latent_dim), method.posterior.heads * latent_dim
-    return JointEncoder(trunks, build(partial(nn.Linear, units, outputs), generator(seed, "init", "joint")))
+def _check_observed(method: Method, names: Sequence[str], target: str | None) -> None:
+    """Refuse observed modalities that there are not, and a model with nothing to observe."""
+    for name in method.observed or ():
+        choose("observed", name, [n for n in names if n != target])
+    if method.conditional and not [n for n in names if n != target]:
+        raise InputError(f"{method.name} reads other modalities than its target, and there are none.")
 
 
 def _check_family(method: Method) -> None:

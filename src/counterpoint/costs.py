@@ -37,11 +37,16 @@ def distortion(
 def rates(model: MultimodalVAE, batch: Batch, *, generator: torch.Generator) -> dict[str, torch.Tensor]:
     """Return every row's rate in nats, name -> (N,): one a modality, or one of the joint latent.
 
-    Scheduled hyperparameters have their final values. What private latents cost is in it.
+    Scheduled hyperparameters have their final values. What private latents cost is in it. A conditional
+    method's rate is that of its loss, which reads all that a row has.
     """
     parts: list[dict[str, torch.Tensor]] = []
     with torch.no_grad():
         for part in chunks(batch):
+            if model.method.conditional:
+                drawn = model.noise(part.rows, generator, next(model.parameters()).dtype)
+                parts.append({"rate": model.loss(part, drawn, model.method.final()).terms["rate"]})
+                continue
             present = part.present
             encoded = model.encode(part, present)
             posterior = model.method.aggregation(encoded.shared, present)

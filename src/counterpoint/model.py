@@ -9,6 +9,7 @@ from torch import nn
 
 from counterpoint.aggregation import Posterior
 from counterpoint.batch import Batch
+from counterpoint.conditional import conditional_heads, joint_heads
 from counterpoint.distributions import DiagNormal, Unimodal
 from counterpoint.errors import InputError, number, whole
 from counterpoint.likelihoods import Likelihood
@@ -76,6 +77,9 @@ class Method:
         auxiliary: What is learned of a second prior r_m(w) of every private latent, from which it is drawn
             where another modality's latent is decoded: `"none"` of it, its `"scale"`, or `"both"` with loc.
         joint: Whether one more encoder reads all modalities together.
+        conditional: Whether the latent's prior is p(z | x_o) of the observed modalities: encoders give
+            features, of which a head makes the prior, and the joint encoder is read in training alone.
+        observed: Names of the modalities that p(z | x_o) may read; all but the model's target unless given.
     """
 
     name: str
@@ -89,12 +93,22 @@ class Method:
     private_trunk: bool = False
     auxiliary: Literal["none", "scale", "both"] = "none"
     joint: bool = False
+    conditional: bool = False
+    observed: tuple[str, ...] | None = None
 
     @property
     def build(self) -> tuple[Any, ...]:
         """What models of a stack must have in common: all but the values of the hyperparameters."""
         parts = (self.name, self.aggregation, self.prior, self.objective, self.posterior, tuple(self.hyper))
-        return (*parts, self.private_dim, self.private_trunk, self.auxiliary, self.joint)
+        return (
+            *parts,
+            self.private_dim,
+            self.private_trunk,
+            self.auxiliary,
+            self.joint,
+            self.conditional,
+            self.observed,
+        )
 
     @property
     def auxiliary_size(self) -> int:
@@ -115,7 +129,8 @@ class Encoded(NamedTuple):
 
     Args:
         shared: What the aggregation reads: q(z | x_m), (M, B, D), and last, where the method has a joint
-            encoder, q(z | X), which is only meant where all modalities are present.
+            encoder, q(z | X), which is only meant where all modalities are present. Of a conditional method
+            p(z | x_m), and last p(z | x_o) of all that is there.
         private: q(w_m | x_m), (M, B, W), where the method has private latents. Absent ones are standard.
     """
 
@@ -182,6 +197,8 @@ class MultimodalVAE(nn.Module):
         method: From a recipe, such as `methods.mmvm(beta=1.0)`.
         latent_dim: D, at least 1.
         joint: The encoder that reads all modalities together, for a method that has one.
+        prior_head: From the encoders' features (B, units) to the heads of p(z | x_o), for a conditional one.
+        target: The modality that is to be told from the others, such as a label; none unless given.
 
     Raises:
         InputError: If there is no modality, `latent_dim` is below 1, or the method wants a joint encoder and
@@ -209,6 +226,8 @@ class MultimodalVAE(nn.Module):
         method: Method,
         latent_dim: int,
         joint: JointEncoder | None = None,
+        prior_head: nn.Module | None = None,
+        target: str | None = None,
     ) -> None:
         super().__init__()
         if not modalities:
@@ -220,6 +239,8 @@ class MultimodalVAE(nn.Module):
         # A list, not a ModuleDict: a modality may be called `items` or `a.b`, which a ModuleDict refuses.
         self.modalities: Any = nn.ModuleList(modalities.values())
         self.joint = joint
+        self.prior_head = prior_head
+        self.target = target
         self.method = method
         self.latent_dim = whole("latent_dim", latent_dim)
 
@@ -237,6 +258,8 @@ class MultimodalVAE(nn.Module):
 
     def encode_read(self, read: Sequence[Tensor], present: Bool[Tensor, "M B"]) -> Encoded:
         """Return the same of what the encoders are given, as `read` returns it."""
+        if self.method.conditional:
+            return Encoded(self.method.posterior.from_heads(conditional_heads(self, read, present)), None)
         heads = [m.run(m.encoder, given) for m, given in zip(self.modalities, read, strict=True)]
         # Heads of zero are the standard normal.
         there = torch.where(present.unsqueeze(-1), torch.stack(heads), 0.0)
@@ -247,9 +270,7 @@ class MultimodalVAE(nn.Module):
             )
             private = family.from_heads(own)
         if self.joint is not None:
-            trunks = zip(self.modalities, self.joint.trunks, read, strict=True)
-            features = torch.stack([m.run(trunk, given) for m, trunk, given in trunks])
-            there = torch.cat([there, self.joint(features, present)[None]])
+            there = torch.cat([there, joint_heads(self, read, present)[None]])
         return Encoded(family.from_heads(there), private)
 
     def unimodal(self, batch: Batch, present: Bool[Tensor, "M B"]) -> Unimodal:

@@ -8,9 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from counterpoint.data.arrays import read
+from counterpoint.data.image_sound_text import image_sound_text
+from counterpoint.data.mir_flickr import Flickr, mir_flickr
+from counterpoint.data.mnist_svhn_text import mnist_svhn_text
 from counterpoint.data.multimodal import MultimodalData
+from counterpoint.data.parts import Parts
 from counterpoint.data.polymnist import polymnist
 from counterpoint.data.polymnist_files import PolyMNIST, read_polymnist_folders
+from counterpoint.data.two_view_mnist import two_view_mnist, two_view_mnist_mat
+from counterpoint.data.xrmb import xrmb
 from counterpoint.errors import InputError, choose
 
 Split = tuple[MultimodalData, MultimodalData]
@@ -28,10 +34,27 @@ def _digits(make: Callable[..., PolyMNIST]) -> Callable[..., Split]:
     return rows
 
 
+def _two(make: Callable[..., Parts | Flickr]) -> Callable[..., Split]:
+    """Let a function that makes more parts return training and test rows; its options stay to be seen."""
+
+    @wraps(make)
+    def rows(*args: Any, **options: Any) -> Split:
+        sets = make(*args, **options)
+        return sets.train, sets.test
+
+    return rows
+
+
 # Name -> a function from a folder and options to training and test rows.
 NAMED: dict[str, Callable[..., Split]] = {
     "polymnist": _digits(polymnist),
     "polymnist_folders": _digits(read_polymnist_folders),
+    "two_view_mnist": _two(two_view_mnist),
+    "two_view_mnist_mat": _two(two_view_mnist_mat),
+    "mnist_svhn_text": mnist_svhn_text,
+    "image_sound_text": image_sound_text,
+    "xrmb": _two(xrmb),
+    "mir_flickr": _two(mir_flickr),
 }
 
 
@@ -47,7 +70,8 @@ def named(given: Mapping[str, Any]) -> Split:
     Example:
         >>> named({"name": "polymnst", "folder": "."})
         Traceback (most recent call last):
-        counterpoint.errors.InputError: data: name is 'polymnst'; allowed are polymnist, polymnist_folders. \
+        counterpoint.errors.InputError: data: name is 'polymnst'; allowed are polymnist, polymnist_folders, \
+two_view_mnist, two_view_mnist_mat, mnist_svhn_text, image_sound_text, xrmb, mir_flickr. \
 Did you mean 'polymnist'?
     """
     options = check_named(given)

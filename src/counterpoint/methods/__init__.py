@@ -9,6 +9,7 @@ from counterpoint.impartial import impartial
 from counterpoint.methods.ae import ae
 from counterpoint.methods.avg import avg
 from counterpoint.methods.barycentre import barycentre
+from counterpoint.methods.cmmd import cmmd
 from counterpoint.methods.code import code
 from counterpoint.methods.hellinger import hellinger
 from counterpoint.methods.independent import independent
@@ -45,6 +46,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "hellinger": hellinger,
     "barycentre": barycentre,
     "mmvm": mmvm,
+    "cmmd": cmmd,
 }
 
 
@@ -93,6 +95,7 @@ __all__ = [
     "ae",
     "avg",
     "barycentre",
+    "cmmd",
     "code",
     "hellinger",
     "independent",

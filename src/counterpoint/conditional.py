@@ -1,0 +1,57 @@
+"""Encoders of several modalities at once: of all of them together, and of those that a prior may read."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from counterpoint.distributions import Unimodal
+from counterpoint.shapes import Bool, Float, Tensor
+
+if TYPE_CHECKING:
+    from counterpoint.model import MultimodalVAE
+
+
+def joint_heads(
+    model: "MultimodalVAE", read: Sequence[Tensor], present: Bool[Tensor, "M B"]
+) -> Float[Tensor, "B H"]:
+    """Return what the joint encoder makes of the modalities that are present."""
+    assert model.joint is not None
+    trunks = zip(model.modalities, model.joint.trunks, read, strict=True)
+    return model.joint(torch.stack([m.run(trunk, given) for m, trunk, given in trunks]), present)
+
+
+def recognised(model: "MultimodalVAE", read: Sequence[Tensor], present: Bool[Tensor, "M B"]) -> Unimodal:
+    """Return q(z | x_o, x_m, y), (B, D); the standard normal where nothing is present."""
+    anything = present.any(0).unsqueeze(-1)
+    return model.method.posterior.from_heads(torch.where(anything, joint_heads(model, read, present), 0.0))
+
+
+def readable(model: "MultimodalVAE") -> list[int]:
+    """Return the modalities that p(z | x_o) may read: the observed ones of the method, never the target."""
+    allowed = model.method.observed or model.names
+    return [m for m, name in enumerate(model.names) if name in allowed and name != model.target]
+
+
+def conditional_heads(
+    model: "MultimodalVAE", read: Sequence[Tensor], present: Bool[Tensor, "M B"]
+) -> Float[Tensor, "M1 B H"]:
+    """Return the heads of p(z | x_m) for every modality by itself, and last of p(z | x_o).
+
+        p(z | x_o) = head(relu(sum_{m in o} f_m(x_m)))
+
+    with o the readable modalities that a row has. Heads are zero, a standard normal, where o is empty.
+    """
+    assert model.prior_head is not None
+    inner: dict[int, Tensor] = {}
+    for m in readable(model):
+        modality = model.modalities[m]
+        inner[m] = torch.where(present[m].unsqueeze(-1), modality.run(modality.encoder, read[m]), 0.0)
+    together = torch.stack(list(inner.values()))  # (R, B, units)
+    here = torch.stack([present[m] for m in inner])  # (R, B)
+    both = torch.cat([together, together.sum(0, keepdim=True)])
+    some = torch.cat([here, here.any(0, keepdim=True)]).unsqueeze(-1)
+    heads = torch.where(some, model.prior_head(torch.relu(both)), 0.0)
+    rows = dict(zip((*inner, len(model.names)), heads.unbind(), strict=True))
+    none = torch.zeros_like(heads[0])
+    return torch.stack([rows.get(m, none) for m in range(len(model.names) + 1)])
