@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "counterpoint"
 FLOORS = {
     0: ("atomic", "batch", "distributions", "errors", "gradients", "schedules", "seeds", "shapes"),
     1: ("likelihoods", "nn"),
-    2: ("aggregation", "joint_expert", "precision", "priors", "private", "subsets"),
+    2: ("aggregation", "conditional", "joint_expert", "mmd", "precision", "priors", "private", "subsets"),
     3: ("cross", "impartial", "importance", "model", "objectives"),
     4: ("methods",),
     5: (
@@ -32,7 +32,7 @@ FLOORS = {
     ),
     6: (
         *("asking", "assembly", "comparison", "configuration", "estimator", "evaluate", "manifest"),
-        *("engines", "many", "measures", "protocol", "provenance", "runs", "sweeps", "tuning"),
+        *("engines", "many", "measures", "protocol", "provenance", "runs", "sweeps", "targets", "tuning"),
     ),
     7: ("cli", "commands", "demo", "parsing", "report", "settings"),
 }

@@ -77,8 +77,9 @@ class Questions:
 
     @property
     def modalities_(self) -> tuple[str, ...]:
-        """The modalities, in order."""
-        return self._fitted_model().names
+        """The modalities, in order; a target is none of them."""
+        model = self._fitted_model()
+        return tuple(name for name in model.names if name != model.target)
 
     def _fitted_model(self) -> MultimodalVAE:
         if not hasattr(self, "model_"):
@@ -90,22 +91,26 @@ class Questions:
     def _batch(self, X: Any, mask: Mask = None, given: Sequence[str] | None = None) -> Batch:
         model = self._fitted_model()
         dtype = next(model.parameters()).dtype
-        batch = prepared_batch(read(X, mask=mask, unobserved="keep"), self.preparation_, dtype, self.device)
+        batch = prepared_batch(self._rows(X, mask), self.preparation_, dtype, self.device)
         return batch if given is None else batch.given(inference.check_names(given, model.names, "given"))
 
-    def _noise(self, use: str, seed: int | None) -> torch.Generator:
-        return generator(self._seed(seed), use, device=self.device)
+    def _rows(self, X: Any, mask: Mask) -> MultimodalData:
+        """Return what is asked about, without a target."""
+        data, target = read(X, mask=mask, unobserved="keep"), self._fitted_model().target
+        return data if target not in data.names else data.select([n for n in data.names if n != target])
 
     def _seed(self, seed: int | None) -> int:
         return self.seed if seed is None else whole("seed", seed, least=0)
+
+    def _noise(self, use: str, seed: int | None) -> torch.Generator:
+        return generator(self._seed(seed), use, device=self.device)
 
     def embed(
         self, X: Any, given: Sequence[str] | None = None, *, how: str = "mixture", mask: Mask = None
     ) -> np.ndarray:
         """Return the mean of the joint posterior given what each row has, (N, D).
 
-        A row with nothing observed gets the prior's mean, zero. One name in `given` gives that modality's own
-        posterior.
+        A row with nothing observed gets the prior's mean, zero; one name in `given` gives its own posterior.
         """
         model, batch = self._fitted_model(), self._batch(X, mask, given)
         return inference.joint_mean(model, batch, how).cpu().numpy()
@@ -113,7 +118,8 @@ class Questions:
     def embed_each(self, X: Any, *, mask: Mask = None) -> dict[str, np.ndarray]:
         """Return each modality's own posterior means, name -> (N, D); NaN in rows that lack it."""
         means = inference.unimodal_mean(self._fitted_model(), self._batch(X, mask)).cpu().numpy()
-        return dict(zip(self.modalities_, means, strict=True))
+        named = dict(zip(self._fitted_model().names, means, strict=True))
+        return {name: named[name] for name in self.modalities_}
 
     def transform(self, X: Any) -> np.ndarray:
         """Return `embed(X)`, (N, D)."""
@@ -195,7 +201,7 @@ class Questions:
         """
         whole("draws", draws)
         wanted = inference.check_names(self.modalities_ if to is None else to, self.modalities_, "to")
-        data = read(X, mask=mask, unobserved="keep")
+        data = self._rows(X, mask)
         batch = self._batch(data)
         return {name: self._imputed(data, batch, name, draws, how, seed) for name in wanted}
 
@@ -209,9 +215,7 @@ class Questions:
         one = self.preparation_[name]
         scale = self.preparation_.inverse_scale(name, spread.double().cpu().numpy())
         filled = self._units(name, mean if one.n_categories is None else mean.argmax(-1))
-        if (
-            name in data.x
-        ):  # the data's own values, not what standardising and back makes of them; codes as they were fitted
+        if name in data.x:  # the data's own values, not standardised and back; codes as they were fitted
             x = data.x[name] if one.n_categories is None else batch.x[name].cpu().numpy()
             filled = np.where(expand(data.mask[name], x.shape), x, filled)
         return Imputation(filled, self._units(name, mean), scale, self._units(name, drawn))
@@ -258,8 +262,8 @@ class Questions:
         """
         model, batch = self._fitted_model(), self._batch(X, mask)
         out: dict[str, dict[str, float]] = {}
-        for m, name in enumerate(model.names):
-            there = batch.present[m]
+        for name in self.modalities_:
+            there = batch.present[model.names.index(name)]
             if not there.any():
                 raise InputError(
                     f"no row has {name!r}, so it cannot be scored; give rows that do, or leave it out of the "
@@ -276,7 +280,7 @@ class Questions:
         for name, rate in rates.items():
             if name == "rate":
                 out["joint"] = {"rate": rate.mean().item()}
-            else:
+            elif name in out:
                 out[name]["rate"] = rate[batch.present[model.names.index(name)]].mean().item()
         return out
 

@@ -16,6 +16,7 @@ from counterpoint.errors import InputError, choose, number, whole
 from counterpoint.methods import METHODS, method, takes
 from counterpoint.model import MultimodalVAE
 from counterpoint.schedules import Scheduled
+from counterpoint.targets import Predictions, classes_of, likelihoods, with_target
 from counterpoint.training.checkpoint import NAME as CHECKPOINT
 from counterpoint.training.checkpoint import Checkpoint
 from counterpoint.training.options import TrainOptions
@@ -23,7 +24,7 @@ from counterpoint.training.population import Population
 from counterpoint.training.progress import ProgressLine
 
 
-class Counterpoint(Questions, TransformerMixin, BaseEstimator):
+class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
     """Learn from several modalities of the same rows, some of them missing.
 
     Args:
@@ -31,6 +32,7 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         latent_dim: D, dimensions of the latent.
         beta: Weight of the rate: a number, or a schedule such as `"linear:0:1:2000"` (start, end, steps).
         options: Further options of the method, such as `{"rate": "mixture"}`.
+        target: A label that `predict` tells from the modalities: modelled as one more, never read when asked.
         likelihood: `"auto"`, a name for all modalities, or name -> name.
         network: `"auto"`, a kind (`mlp`, `conv`, `resnet`, `text`), or name -> kind or own
             (encoder, decoder).
@@ -78,6 +80,7 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         latent_dim: int = 20,
         beta: Scheduled = 1.0,
         options: Mapping[str, Any] | None = None,
+        target: str | None = None,
         likelihood: str | Mapping[str, str] = "auto",
         network: Networks = "auto",
         hidden: Sequence[int] = (256,),
@@ -103,6 +106,7 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         self.latent_dim = latent_dim
         self.beta = beta
         self.options = options
+        self.target = target
         self.likelihood = likelihood
         self.network = network
         self.hidden = hidden
@@ -140,7 +144,7 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
 
         Args:
             X: The data; NaN, or False in `mask`, is what was not observed.
-            y: Ignored; scikit-learn passes it.
+            y: The target, if it is not among the data's labels; ignored where there is none.
             mask: name -> bool (N,) or (N, *event), for data that cannot hold NaN.
             groups: name -> columns, for a DataFrame.
             run: A directory to save the run in; nothing is written without it.
@@ -155,6 +159,7 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
         """
         data = read(X, mask=mask, groups=groups)
         self._options(len(data))  # refuse bad options before anything else
+        data = self._training(data, y)
         prepared = self._prepare(data)
         trainer = self._trainer(data, prepared)
         self._summarise(data, configuration.data_digest(trainer.x, trainer.mask))
@@ -180,6 +185,7 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
 
     def _summarise(self, data: MultimodalData, digest: str) -> None:
         """Note what is trained on."""
+        data = self._training(data)
         self.data_summary_ = {
             "rows": len(data),
             "present": {k: int(v.sum()) for k, v in data.present().items()},
@@ -187,6 +193,8 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
             "seed": self.seed,
             "fingerprint": configuration.fingerprint(self, digest),
         }
+        if self.target is not None:
+            self.data_summary_["classes"] = classes_of(data.labels[self.target])
 
     def _keeper(
         self, trainer: Population, run: str | Path | None, resume: bool, overwrite: bool, seconds: float
@@ -207,8 +215,14 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
             atomic.write(folder / "config.yaml", configuration.config_text(self))
         return keeper
 
+    def _training(self, data: MultimodalData, y: Any = None) -> MultimodalData:
+        """Return training rows with the target as a modality, if there is one."""
+        return data if self.target is None else with_target(data, self.target, y)
+
     def _prepare(self, data: MultimodalData) -> Preparation:
-        return Preparation.fit(data, self.likelihood, standardise=self.standardise, constant=self.constant)
+        data = self._training(data)
+        words = likelihoods(data, self.target, self.likelihood)
+        return Preparation.fit(data, words, standardise=self.standardise, constant=self.constant)
 
     def _options(self, rows: int) -> TrainOptions:
         """Check every option that does not depend on the modalities."""
@@ -257,6 +271,7 @@ class Counterpoint(Questions, TransformerMixin, BaseEstimator):
             hidden=self._hidden(),
             width=self.width,
             weights=self.weights,
+            target=self.target,
             seed=self.seed,
         )
 

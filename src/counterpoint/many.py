@@ -53,10 +53,11 @@ class Rows:
         """Return preparation, batch and digest of the rows as an estimator reads them."""
         dtype = estimator._options(len(self.data)).dtype
         how = (estimator.likelihood, estimator.standardise, estimator.constant, dtype, estimator.device)
-        key = repr(how)
+        key = repr((*how, estimator.target))
         if key not in self._known:
-            fitted = estimator._prepare(self.data)
-            batch = prepared_batch(self.data, fitted, dtype, estimator.device, keep_bytes=True)
+            data = estimator._training(self.data)
+            fitted = estimator._prepare(data)
+            batch = prepared_batch(data, fitted, dtype, estimator.device, keep_bytes=True)
             self._known[key] = fitted, batch, configuration.data_digest(batch.x, batch.mask)
         return self._known[key]
 

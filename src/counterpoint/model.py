@@ -77,8 +77,8 @@ class Method:
         auxiliary: What is learned of a second prior r_m(w) of every private latent, from which it is drawn
             where another modality's latent is decoded: `"none"` of it, its `"scale"`, or `"both"` with loc.
         joint: Whether one more encoder reads all modalities together.
-        conditional: Whether the latent's prior is p(z | x_o) of the observed modalities: encoders give
-            features, of which a head makes the prior, and the joint encoder is read in training alone.
+        conditional: Whether the prior is p(z | x_o) of the observed modalities: encoders give features, a
+            head makes the prior of them, and the joint encoder is read in training alone.
         observed: Names of the modalities that p(z | x_o) may read; all but the model's target unless given.
     """
 
@@ -100,15 +100,8 @@ class Method:
     def build(self) -> tuple[Any, ...]:
         """What models of a stack must have in common: all but the values of the hyperparameters."""
         parts = (self.name, self.aggregation, self.prior, self.objective, self.posterior, tuple(self.hyper))
-        return (
-            *parts,
-            self.private_dim,
-            self.private_trunk,
-            self.auxiliary,
-            self.joint,
-            self.conditional,
-            self.observed,
-        )
+        more = (self.private_dim, self.private_trunk, self.auxiliary)
+        return (*parts, *more, self.joint, self.conditional, self.observed)
 
     @property
     def auxiliary_size(self) -> int:

@@ -14,6 +14,7 @@ class Settings:
     Args:
         latent_dim: Dimensions of the latent.
         beta: Weight of the rate: a number, or a schedule KIND:START:END:STEPS such as linear:0:1:2000.
+        target: A label that is to be told from the modalities; it is known in training alone.
         likelihood: auto, a name for all modalities, or {modality: name}.
         network: auto, a kind (mlp, conv, resnet, text), or {modality: kind}.
         hidden: Units of the hidden layers.
@@ -38,6 +39,7 @@ class Settings:
 
     latent_dim: int = 20
     beta: float | str = 1.0
+    target: str | None = None
     likelihood: str | dict[str, str] = "auto"
     network: str | dict[str, str] = "auto"
     hidden: list[int] | tuple[int, ...] = (256,)

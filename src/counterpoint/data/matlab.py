@@ -1,23 +1,18 @@
 """Named arrays of a published file, `.mat` or `.npz`: without pickle, checked by name and shape."""
 
-import struct
-import warnings
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from counterpoint.data.loading import entries
+from counterpoint.data.matlab5 import read_matlab5
 from counterpoint.errors import InputError
 
 Layout = Mapping[str, tuple[int | None, ...]]  # name -> shape; None is any size of at least 1
 _HDF5 = b"\x89HDF\r\n\x1a\n"  # MATLAB's -v7.3 is HDF5 behind 512 bytes of its own
 _BLOCK = 512
-_UNREADABLE = (
-    *(OSError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, MemoryError),
-    *(NotImplementedError, RuntimeError, AttributeError, struct.error, zlib.error),
-)
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, RuntimeError)  # what h5py raises
 
 
 def arrays(path: Path, layout: Layout, *, optional: Iterable[str] = (), get: str) -> dict[str, np.ndarray]:
@@ -125,16 +120,10 @@ def _mat(path: Path, layout: Layout, get: str) -> dict[str, np.ndarray]:
         head = file.read(_BLOCK + len(_HDF5))
     if head.startswith(_HDF5) or head[_BLOCK:] == _HDF5:
         return _hdf5(path, layout, get)
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError, MatReadWarning
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", MatReadWarning)  # a file that scipy doubts is none to trust
-            found = loadmat(path, appendmat=False, variable_names=list(layout))
-    except (*_UNREADABLE, MatReadError, MatReadWarning) as error:
+        return read_matlab5(path, list(layout))
+    except (OSError, ValueError) as error:
         raise _damaged(path, error, get) from error
-    return {name: found[name] for name in layout if isinstance(found.get(name), np.ndarray)}
 
 
 def _hdf5(path: Path, layout: Layout, get: str) -> dict[str, np.ndarray]:

@@ -35,8 +35,9 @@ def xrmb(
 
     The first file holds X1, XV1, XTe1, (N, 273): 39 mel-frequency cepstral features and derivatives in 7
     frames around each frame. The second holds X2, XV2, XTe2, (N, 112): 16 coordinates of 8 pellets in 7
-    frames; trainLabel, tuneLabel, testLabel: phones 0..39; and trainID, tuneID, testID: speakers. MATLAB's
-    formats -v6 and -v7 are read by scipy, -v7.3 needs h5py. A file is read whole: all frames take several GB.
+    frames; trainLabel, tuneLabel, testLabel: phones 0..39; and trainID, tuneID, testID: speakers. Files
+    saved with -v6 and -v7 are read as they are, -v7.3 needs h5py. A file is read whole: all frames take
+    several GB.
 
     Args:
         folder: Where the two files lie. The names under which they were distributed are known too.
@@ -78,8 +79,8 @@ def xrmb(
         count = len(x["acoustic"])
         if len(x["articulatory"]) != count:
             raise InputError(
-                f"{first}: X{part}1 has {count} rows, X{part}2 of {second.name} {len(x['articulatory'])}; row "
-                "i must be the same frame in both: the files do not belong together, or one is damaged."
+                f"{first}: X{part}1 has {count} rows, X{part}2 of {second.name} {len(x['articulatory'])}; "
+                "row i must be the same frame in both: the files do not belong together, or one is damaged."
             )
         phone = codes(second, f"{name}Label", two[f"{name}Label"], count, 0, PHONES - 1)
         speaker = codes(second, f"{name}ID", two[f"{name}ID"], count, 0, None)

@@ -16,6 +16,7 @@ from counterpoint.evaluation.fitting import derived_seed
 from counterpoint.evaluation.fitting import fit as fit_told
 
 MOST, SHARE = 200, 4  # pseudo-inputs: one row in four, and no more than 200
+MOST_EXPERTS = 2400
 RATE, STEPS, PATIENCE = 1e-2, 1500, 10  # of their descent
 _AT_ONCE = 20_000_000  # numbers in one pass
 
@@ -87,7 +88,7 @@ class Vamp:
             z: The latents.
             seed: Of k-means, and of the order of the descent.
             inputs: Row numbers (K,) -> pseudo-inputs that start there; called, they are `Components`.
-            components: K; a fourth of the rows, at most 200, unless given.
+            components: K; a fourth of the rows, at most 200 and of at most 2,400 experts, unless given.
 
         Raises:
             InputError: If there are more components than rows, or the latents cannot be used.
@@ -98,11 +99,20 @@ class Vamp:
         count = min(MOST, max(1, len(x) // SHARE)) if components is None else whole("components", components)
         if count > len(x):
             raise InputError(f"components is {count}, of {len(x)} rows; give at most one a row.")
-        start: Any = {"n_init": 1, "random_state": derived_seed(seed, "density/vamp")}
-        means = KMeans(count, **start)
-        fit_told(means, x, np.empty(0))  # fewer clusters than asked for, where latents coincide, are fine
-        rows = np.unique(means.transform(x).argmin(0))  # the row nearest to each centre
-        learned = inputs(rows)
+
+        def started(count: int) -> tuple[nn.Module, int]:
+            """Start at the rows nearest to the centres; fewer, where latents coincide, are fine."""
+            start: Any = {"n_init": 1, "random_state": derived_seed(seed, "density/vamp")}
+            means = KMeans(count, **start)
+            fit_told(means, x, np.empty(0))
+            rows = np.unique(means.transform(x).argmin(0))
+            return inputs(rows), len(rows)
+
+        learned, count = started(count)
+        with torch.no_grad():
+            experts = len(learned().loc)
+        if components is None and experts > MOST_EXPERTS:
+            learned, count = started(max(1, count * MOST_EXPERTS // experts))
         told = descend(
             learned,
             lambda part, _: -_log_prob(learned(), part),
@@ -117,7 +127,7 @@ class Vamp:
             found = learned()
         loc, scale, weight = (v.detach().cpu().double() for v in (found.loc, found.scale, found.weight))
         parts = Components(found.family, loc, scale, weight / weight.sum())
-        return cls(parts, {"kind": "vamp", "components": len(rows), "family": found.family, **told})
+        return cls(parts, {"kind": "vamp", "components": count, "family": found.family, **told})
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Return n draws, (n, D)."""

@@ -119,7 +119,8 @@ class Asked:
 
     def posteriors_of(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Return means and standard deviations of every modality's posterior, (M, N, D) each."""
-        loc, scale = estimates.unimodal(self.model, batch)
+        rows = [self.model.names.index(name) for name in self.names]
+        loc, scale = (v[rows] for v in estimates.unimodal(self.model, batch))
         return loc.double().cpu().numpy(), scale.double().cpu().numpy()
 
     @property
@@ -130,7 +131,7 @@ class Asked:
     def means(self, batch: Batch) -> dict[str, np.ndarray]:
         """Return every modality's posterior means, name -> (N, D); NaN where it is absent."""
         means = inference.unimodal_mean(self.model, batch).double().cpu().numpy()
-        return dict(zip(self.names, means, strict=True))
+        return {name: means[self.model.names.index(name)] for name in self.names}
 
     def batch(self, data: MultimodalData) -> Batch:
         """Return rows as the model reads them.
