@@ -34,7 +34,9 @@ def prior(row, o, b):
     seen = observed(row, o, b)
     if not seen:
         return STANDARD
-    features = sum(row.model[n].encoder(row.batch.x[n][b : b + 1])[0] for n in seen)
+    width = 2 * row.model.method.private_dim  # the last columns are the private latents'
+    each = (row.model[n].encoder(row.batch.x[n][b : b + 1])[0] for n in seen)
+    features = sum(out[: len(out) - width] for out in each)
     return normal(row.model.prior_head(torch.relu(features)))
 
 
@@ -90,4 +92,16 @@ def reference_cmmd(row, o, h):
     return total + h["mmd_weight"] * o["mmd_scale"] * found * row.batch.rows / rows
 
 
-REFERENCES = {"cmmd": reference_cmmd}
+def reference_vcca(row, o, h):
+    there = present(row, row.b)
+    if not there:
+        return 0.0
+    seen = [n for n in there if o["observed"] is None or n in o["observed"]]
+    q = prior(row, {"observed": seen}, row.b)
+    total = h["beta"] * kl_divergence(q, STANDARD).sum() + row.private_rates(h)
+    for k in range(o["draws"]):
+        total = total + row.all_nll(q.loc + q.scale * row.eps(k, 0), k) / o["draws"]
+    return total
+
+
+REFERENCES = {"cmmd": reference_cmmd, "vcca": reference_vcca}

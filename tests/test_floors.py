@@ -16,8 +16,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "counterpoint"
 FLOORS = {
     0: ("atomic", "batch", "distributions", "errors", "gradients", "schedules", "seeds", "shapes"),
     1: ("likelihoods", "nn"),
-    2: ("aggregation", "conditional", "joint_expert", "mmd", "precision", "priors", "private", "subsets"),
-    3: ("cross", "impartial", "importance", "model", "objectives"),
+    2: ("aggregation", "conditioned", "joint_expert", "mmd", "precision", "priors", "private", "subsets"),
+    3: ("conditional", "cross", "impartial", "importance", "model", "objectives"),
     4: ("methods",),
     5: (
         "costs",

@@ -214,8 +214,8 @@ def one_modality(name, options):
     return model, batch, toy.noise(model, ROWS), loss
 
 
-# One modality has two latents then, or is read and never explained.
-PRIVATE = ("split", "mmvae_plus", "cmmd")
+# One modality has two latents then, is read and never explained, or has a head beside its encoder.
+PRIVATE = ("split", "mmvae_plus", "cmmd", "vcca")
 PLAIN_CASES = [(n, o) for n in METHODS if n not in (*AUTOENCODERS, *PRIVATE) for o in PLAIN.get(n, [{}])]
 
 

@@ -49,7 +49,9 @@ class Row:
 
     def _encode(self, m):
         out = self.model[NAMES[m]].encoder(self.batch.x[NAMES[m]][self.b : self.b + 1])[0]
-        if self.model.method.posterior.heads == 1 or self.model.method.conditional:
+        if self.model.method.conditional:
+            return (None, normal(out[-2 * self.private :])) if self.private else out
+        if self.model.method.posterior.heads == 1:
             return out
         if self.private:
             cut = 2 * toy.D

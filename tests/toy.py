@@ -172,10 +172,13 @@ def model(
         inputs, outputs = (int(torch.Size(s).numel()) for s in (p.input_shape, p.output_shape))
         columns = latent + method.private_dim
         heads = method.posterior.heads * columns
-        outs = units if method.conditional else heads
-        encoder = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 5), nn.Tanh(), nn.Linear(5, outs))
-        if method.conditional and (name == target or name not in (method.observed or kinds)):
-            encoder = nn.Identity()  # nothing reads it
+        outs = heads
+        if method.conditional:
+            read = name != target and name in (method.observed or kinds)
+            outs = units * read + method.posterior.heads * method.private_dim
+        encoder = nn.Identity()  # where nothing reads it
+        if outs:
+            encoder = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 5), nn.Tanh(), nn.Linear(5, outs))
         decoder = nn.Sequential(
             nn.Linear(columns, 5), nn.Tanh(), nn.Linear(5, outputs), nn.Unflatten(1, p.output_shape)
         )

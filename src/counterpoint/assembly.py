@@ -83,7 +83,7 @@ def assemble(
                 encoder, decoder = _networks(kind, p, method, latent_dim, draw, width_of)
                 if method.conditional:
                     reads = name in (method.observed or names) and name != target
-                    encoder = _trunk(kind, p, units, draw, width_of) if reads else nn.Identity()
+                    encoder = _conditional_encoder(kind, p, method, units if reads else 0, draw, width_of)
                 if method.joint:
                     trunks.append(_trunk(kind, p, units, draw, width_of))
             except InputError as error:
@@ -118,6 +118,17 @@ def _networks(
     if private and method.private_trunk:
         encoder = SideBySide([make(d, heads=heads)[0] for d in (latent_dim, private)])
     return encoder, decoder
+
+
+def _conditional_encoder(
+    kind: str, p: Likelihood, method: Method, units: int, draw: torch.Generator, sizes: Mapping[str, Any]
+) -> nn.Module:
+    """Make what gives a modality's features (B, units) for p(z | x_o), and its private latent's heads."""
+    columns = (units, method.posterior.heads * method.private_dim)
+    parts = [_trunk(kind, p, n, draw, sizes) for n in columns if n]
+    if not parts:
+        return nn.Identity()  # nothing reads it
+    return SideBySide(parts) if len(parts) > 1 else parts[0]
 
 
 def _trunk(

@@ -35,18 +35,26 @@ def readable(model: "MultimodalVAE") -> list[int]:
 
 def conditional_heads(
     model: "MultimodalVAE", read: Sequence[Tensor], present: Bool[Tensor, "M B"]
-) -> Float[Tensor, "M1 B H"]:
-    """Return the heads of p(z | x_m) for every modality by itself, and last of p(z | x_o).
+) -> tuple[Float[Tensor, "M1 B H"], Float[Tensor, "M B P"] | None]:
+    """Return the heads of p(z | x_m) for every modality by itself, and last of p(z | x_o); and private ones.
 
         p(z | x_o) = head(relu(sum_{m in o} f_m(x_m)))
 
-    with o the readable modalities that a row has. Heads are zero, a standard normal, where o is empty.
+    with o the readable modalities that a row has. Heads are zero, a standard normal, where o is empty. The
+    heads of private latents, where a method has them, are the last columns of what the encoders give.
     """
     assert model.prior_head is not None
+    width = model.method.posterior.heads * model.method.private_dim
+    can = readable(model)
     inner: dict[int, Tensor] = {}
-    for m in readable(model):
-        modality = model.modalities[m]
-        inner[m] = torch.where(present[m].unsqueeze(-1), modality.run(modality.encoder, read[m]), 0.0)
+    own: list[Tensor] = []
+    for m in range(len(model.names)) if width else can:
+        there = present[m].unsqueeze(-1)
+        found = torch.where(there, model.modalities[m].run(model.modalities[m].encoder, read[m]), 0.0)
+        if width:
+            own.append(found[:, found.shape[1] - width :])
+        if m in can:
+            inner[m] = found[:, : found.shape[1] - width]
     together = torch.stack(list(inner.values()))  # (R, B, units)
     here = torch.stack([present[m] for m in inner])  # (R, B)
     both = torch.cat([together, together.sum(0, keepdim=True)])
@@ -54,4 +62,5 @@ def conditional_heads(
     heads = torch.where(some, model.prior_head(torch.relu(both)), 0.0)
     rows = dict(zip((*inner, len(model.names)), heads.unbind(), strict=True))
     none = torch.zeros_like(heads[0])
-    return torch.stack([rows.get(m, none) for m in range(len(model.names) + 1)])
+    shared = torch.stack([rows.get(m, none) for m in range(len(model.names) + 1)])
+    return shared, torch.stack(own) if width else None

@@ -43,7 +43,7 @@ def rates(model: MultimodalVAE, batch: Batch, *, generator: torch.Generator) -> 
     parts: list[dict[str, torch.Tensor]] = []
     with torch.no_grad():
         for part in chunks(batch):
-            if model.method.conditional:
+            if model.joint is not None and model.method.conditional:
                 drawn = model.noise(part.rows, generator, next(model.parameters()).dtype)
                 parts.append({"rate": model.loss(part, drawn, model.method.final()).terms["rate"]})
                 continue

@@ -252,7 +252,8 @@ class MultimodalVAE(nn.Module):
     def encode_read(self, read: Sequence[Tensor], present: Bool[Tensor, "M B"]) -> Encoded:
         """Return the same of what the encoders are given, as `read` returns it."""
         if self.method.conditional:
-            return Encoded(self.method.posterior.from_heads(conditional_heads(self, read, present)), None)
+            of, (shared, own) = self.method.posterior, conditional_heads(self, read, present)
+            return Encoded(of.from_heads(shared), None if own is None else of.from_heads(own))
         heads = [m.run(m.encoder, given) for m, given in zip(self.modalities, read, strict=True)]
         # Heads of zero are the standard normal.
         there = torch.where(present.unsqueeze(-1), torch.stack(heads), 0.0)
@@ -269,7 +270,7 @@ class MultimodalVAE(nn.Module):
     def unimodal(self, batch: Batch, present: Bool[Tensor, "M B"]) -> Unimodal:
         """Return q(z | x_m) for every modality, (M, B, D); the standard normal where it is absent."""
         shared = self.encode(batch, present).shared
-        return shared if self.joint is None else shared[:-1]
+        return shared[: len(self.names)]
 
     def posterior(self, batch: Batch) -> Posterior:
         """Return the experts for a batch, as used when the model is asked something."""

@@ -25,6 +25,7 @@ from counterpoint.methods.mvtcae import mvtcae
 from counterpoint.methods.poe import poe
 from counterpoint.methods.split import split
 from counterpoint.methods.telbo import telbo
+from counterpoint.methods.vcca import vcca
 from counterpoint.model import Method
 
 METHODS: dict[str, Callable[..., Method]] = {
@@ -46,6 +47,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "hellinger": hellinger,
     "barycentre": barycentre,
     "mmvm": mmvm,
+    "vcca": vcca,
     "cmmd": cmmd,
 }
 
@@ -113,4 +115,5 @@ __all__ = [
     "split",
     "takes",
     "telbo",
+    "vcca",
 ]

@@ -7,6 +7,7 @@ import torch
 from counterpoint.aggregation import Posterior
 from counterpoint.batch import Batch
 from counterpoint.conditional import readable, recognised
+from counterpoint.conditioned import Conditioned, observed_names
 from counterpoint.distributions import DiagNormal, kl, kl_standard
 from counterpoint.errors import InputError, choose, number, whole
 from counterpoint.methods._options import resolve
@@ -85,7 +86,7 @@ def cmmd(
     o = resolve(preset, PRESETS, DEFAULTS, given)
     weights = _weights(kl_weight, mmd_weight)
     alpha = schedule("classifier_weight", o["classifier_weight"])
-    names = _names(observed)
+    names = observed_names(observed)
     objective = ConditionalBound(
         names is None,
         choose("kl", o["kl"], KLS) == "released",
@@ -114,16 +115,6 @@ def cmmd(
     )
 
 
-def _names(observed: tuple[str, ...] | list[str] | None) -> tuple[str, ...] | None:
-    """Return the names of the observed modalities as they are kept."""
-    if observed is None:
-        return None
-    fine = isinstance(observed, (list, tuple)) and all(isinstance(name, str) for name in observed)
-    if not fine or not observed or len(set(observed)) < len(observed):
-        raise InputError(f"observed is {observed!r}; give a list of different modalities, or None for any.")
-    return tuple(observed)
-
-
 def _weights(kl_weight: Scheduled, mmd_weight: Scheduled | None) -> dict[str, Schedule]:
     """Return the weights of KL and MMD, which sum to 1 unless both are given."""
     one = schedule("kl_weight", kl_weight)
@@ -132,31 +123,6 @@ def _weights(kl_weight: Scheduled, mmd_weight: Scheduled | None) -> dict[str, Sc
     if one.kind != "constant" or one.end > 1:
         raise InputError(f"kl_weight is {one}, of which 1 - kl_weight makes no weight; give mmd_weight too.")
     return {"kl_weight": one, "mmd_weight": schedule("mmd_weight", 1 - one.end)}
-
-
-@dataclass(frozen=True)
-class Conditioned:
-    """One expert: the conditional prior p(z | x_o), given whatever of the observed modalities a row has.
-
-    Reads q (M + 1, B, D), as a conditional model encodes it, the last of which is the expert.
-
-    Example:
-        >>> q = DiagNormal(torch.tensor([[[1.0]], [[3.0]], [[9.0]]]), torch.ones(3, 1, 1))
-        >>> Conditioned()(q, torch.ones(2, 1, dtype=torch.bool)).experts.loc.item()
-        9.0
-    """
-
-    shared = True
-
-    def experts(self, modalities: int) -> int:
-        """E."""
-        return 1
-
-    def __call__(self, q: DiagNormal, present: Bool[Tensor, "M B"]) -> Posterior:
-        """Return the one expert, which explains every present modality."""
-        expert = q[-1:]
-        every = (slice(None),) * present.shape[0]
-        return Posterior(expert, torch.ones_like(expert.loc[..., 0]), present[None], every)
 
 
 @dataclass(frozen=True)
