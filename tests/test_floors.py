@@ -16,7 +16,10 @@ SOURCE = Path(__file__).parent.parent / "src" / "counterpoint"
 FLOORS = {
     0: ("atomic", "batch", "distributions", "errors", "gradients", "schedules", "seeds", "shapes"),
     1: ("likelihoods", "nn"),
-    2: ("aggregation", "conditioned", "joint_expert", "mmd", "precision", "priors", "private", "subsets"),
+    2: (
+        *("aggregation", "conditioned", "correlation", "joint_expert", "mmd", "precision", "priors"),
+        *("private", "subsets"),
+    ),
     3: ("conditional", "cross", "impartial", "importance", "model", "objectives"),
     4: ("methods",),
     5: (

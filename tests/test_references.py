@@ -12,6 +12,7 @@ import torch
 from torch.distributions import Bernoulli, Laplace, Normal, kl_divergence
 
 import references_cmmd
+import references_correlation
 import references_joint
 import references_latents
 import references_mmvae
@@ -251,6 +252,7 @@ REFERENCES = {
     "split": reference_split,
     "telbo": references_latents.reference_telbo,
     **references_cmmd.REFERENCES,
+    **references_correlation.REFERENCES,
     **references_joint.REFERENCES,
     **references_mmvae.REFERENCES,
 }

@@ -38,7 +38,7 @@ OPTIONS = {
     "private_dim": [3],
     "beta_private": [0.4],
     "gamma": [0.5],
-    "objective": ["elbo_naive", "elbo", "iwae", "dreg", "dreg_mixture"],
+    "objective": ["elbo_naive", "elbo", "iwae", "dreg", "dreg_mixture", "nuclear", "squared"],
     "averaging": ["looser", "tight"],
     "posterior": ["laplace_sum", "laplace", "normal"],
     "pool": ["avg", "poe", "moe", "mopoe"],
@@ -51,6 +51,9 @@ OPTIONS = {
     "kl": ["released"],
     "classify": ["draw"],
     "generate": ["missing", "all"],
+    "regularisation": [0.1],
+    "weight": [0.7],
+    "margin": [0.3],
 }
 # Wrapped recipes, which no option in a recipe's own signature leads to.
 IMPARTIAL: list[tuple[str, dict]] = [
@@ -66,6 +69,8 @@ REFUSED = {
     ("mmvae_plus", "objective", "dreg_mixture"),
     ("mmvae_plus", "objective", "dreg_mixture"),
     ("mmvae_plus", "posterior", "laplace"),
+    *product(("mmvae", "mmvae_plus"), ("objective",), ("nuclear", "squared")),
+    *product(("dcca", "dccae"), ("objective",), ("elbo_naive", "elbo", "iwae", "dreg", "dreg_mixture")),
 }
 
 # Sets of modalities, between them every likelihood: name -> (likelihood, event shape, mask by single values?)

@@ -24,7 +24,7 @@ def methods() -> None:
         what = what.removesuffix(".")
         in_table = [str(source.year), aggregation, in_words(parts.prior), in_words(parts.objective)]
         cells.append([name, *in_table, source.short, what])
-    show_table(cells)
+    show_table(cells, most=len(METHODS))
     say_next("cite", "mmvm")
 
 

@@ -11,6 +11,8 @@ from counterpoint.methods.avg import avg
 from counterpoint.methods.barycentre import barycentre
 from counterpoint.methods.cmmd import cmmd
 from counterpoint.methods.code import code
+from counterpoint.methods.dcca import dcca
+from counterpoint.methods.dccae import dccae
 from counterpoint.methods.hellinger import hellinger
 from counterpoint.methods.independent import independent
 from counterpoint.methods.jmvae import jmvae
@@ -21,6 +23,7 @@ from counterpoint.methods.mmvm import mmvm
 from counterpoint.methods.moe import moe
 from counterpoint.methods.mopoe import mopoe
 from counterpoint.methods.mvae import mvae
+from counterpoint.methods.mvcl import mvcl
 from counterpoint.methods.mvtcae import mvtcae
 from counterpoint.methods.poe import poe
 from counterpoint.methods.split import split
@@ -49,6 +52,9 @@ METHODS: dict[str, Callable[..., Method]] = {
     "mmvm": mmvm,
     "vcca": vcca,
     "cmmd": cmmd,
+    "dcca": dcca,
+    "dccae": dccae,
+    "mvcl": mvcl,
 }
 
 
@@ -99,6 +105,8 @@ __all__ = [
     "barycentre",
     "cmmd",
     "code",
+    "dcca",
+    "dccae",
     "hellinger",
     "independent",
     "jmvae",
@@ -110,6 +118,7 @@ __all__ = [
     "moe",
     "mopoe",
     "mvae",
+    "mvcl",
     "mvtcae",
     "poe",
     "split",

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 ROWS = 19  # that a table shows: with what stands around it, a screen of 25 lines
 
 
-def show_table(cells: Sequence[Sequence[str]]) -> None:
+def show_table(cells: Sequence[Sequence[str]], most: int = ROWS) -> None:
     """Print cells, the header first, as a table; numbers to the right. A pipe gets plain, unwrapped text.
 
-    Of a long table the first rows are shown, and how many there are more.
+    Of a table longer than `most` rows the first are shown, and how many there are more.
 
     Example:
         >>> show_table([["method", "accuracy"], ["mmvm", "0.88"]])
         method  accuracy
         mmvm        0.88
     """
-    if len(cells) > ROWS + 1:
-        more = f"... and {len(cells) - ROWS} more"
-        cells = [*cells[:ROWS], [more, *[""] * (len(cells[0]) - 1)]]
+    if len(cells) > most + 1:
+        more = f"... and {len(cells) - most} more"
+        cells = [*cells[:most], [more, *[""] * (len(cells[0]) - 1)]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     right = [all(_numeric(row[i]) for row in cells[1:]) for i in range(len(cells[0]))]
     if sys.stdout.isatty():
