@@ -7,6 +7,7 @@ from torch.distributions import Normal, kl_divergence
 
 import toy
 
+UNITS = 5  # of toy models' features
 STANDARD = Normal(torch.zeros(toy.D, dtype=toy.DTYPE), torch.ones(toy.D, dtype=toy.DTYPE))
 
 
@@ -38,6 +39,12 @@ def prior(row, o, b):
     each = (row.model[n].encoder(row.batch.x[n][b : b + 1])[0] for n in seen)
     features = sum(out[: len(out) - width] for out in each)
     return normal(row.model.prior_head(torch.relu(features)))
+
+
+def context(row, seen):
+    """What decoders see of the observed modalities."""
+    each = [row.model[n].encoder(row.batch.x[n][row.b : row.b + 1])[0] for n in seen]
+    return torch.relu(sum(each)) if each else torch.zeros(UNITS, dtype=toy.DTYPE)
 
 
 def posterior(row, b):
@@ -87,7 +94,8 @@ def reference_cmmd(row, o, h):
             if name == row.model.target:
                 total = total + h["classifier_weight"] * row.nll(m, classified) / o["draws"]
             elif o["generate"] == "all" or name not in seen:
-                total = total + row.nll(m, z) / o["draws"]
+                beside = torch.cat([z, context(row, seen)]) if o["decoder_sees_observed"] else z
+                total = total + row.nll(m, beside) / o["draws"]
     found, rows = squared_mmd(row, o)
     return total + h["mmd_weight"] * o["mmd_scale"] * found * row.batch.rows / rows
 

@@ -48,7 +48,9 @@ def correlated(row, o):
         both = [i for i in range(row.batch.rows) if present(row, a, i) and present(row, b, i)]
         if len(both) < 2:
             return dict.fromkeys(both, 0.0)
-        found = correlations(*(np.stack([output(row, m, i) for i in both]) for m in (a, b)), o["regularisation"])
+        found = correlations(
+            *(np.stack([output(row, m, i) for i in both]) for m in (a, b)), o["regularisation"]
+        )
         return dict.fromkeys(both, (found**2 if o["objective"] == "squared" else found).sum())
 
     return share(row, of_pair, list(combinations(modalities, 2)))

@@ -165,6 +165,23 @@ def test_from_test_rows_to_a_comparison_by_typing_what_is_offered(here, capsys):
     assert "<h1>Both</h1>" in Path("both.html").read_text()
 
 
+def test_predict_writes_the_label_of_rows_without(here, capsys):
+    argv = ["fit", "data.npz", "--run", "run", "--target", "kind", "--labels", "kind", *QUICK]
+    assert cli.main([*argv, "--method", "cmmd", "--options.observed", "[rna]"]) == 0
+    screen(capsys)
+    assert cli.main(["predict", "run", "data.npz", "--out", "p.npz"]) == 0
+    assert next_of(screen(capsys)) == ["embed", "run", "data.npz"]
+    with np.load("p.npz") as z:
+        assert z["probability"].shape == (48, 3)
+        assert z["classes"].tolist() == [0, 1, 2]
+        assert (z["label"] == z["probability"].argmax(1)).all()
+        alone = z["probability"]
+    assert cli.main(["predict", "run", "data.npz", "--given", "rna", "--out", "q.npz"]) == 0
+    screen(capsys)
+    with np.load("q.npz") as z:
+        assert (z["probability"] == alone).all(), "the other modality is never read"
+
+
 def test_translate_takes_source_and_target_as_flags(fitted, tmp_path, capsys):
     out = str(tmp_path / "t.npz")
     run, data = str(fitted / "run"), str(fitted / "data.npz")

@@ -50,6 +50,7 @@ OPTIONS = {
     "classifier_weight": [3.0],
     "kl": ["released"],
     "classify": ["draw"],
+    "decoder_sees_observed": [True],
     "generate": ["missing", "all"],
     "regularisation": [0.1],
     "weight": [0.7],
@@ -175,7 +176,7 @@ def model(
     for i, (name, (kind, shape, _)) in enumerate(kinds.items()):
         p = likelihood(kind, shape, classes=CLASSES if kind == "categorical" else None)
         inputs, outputs = (int(torch.Size(s).numel()) for s in (p.input_shape, p.output_shape))
-        columns = latent + method.private_dim
+        columns = latent + method.private_dim + (units if method.context and name != target else 0)
         heads = method.posterior.heads * columns
         outs = heads
         if method.conditional:

@@ -16,6 +16,7 @@ VERBS = {
     "embed": "latents of rows, to an .npz",
     "translate": "one modality from another, to an .npz",
     "impute": "what is missing, with its spread, to an .npz",
+    "predict": "the label that a run was given as its target, to an .npz",
     "sample": "new rows of all modalities from nothing, to an .npz",
     "evaluate": "every measure of a run, beside chance and controls",
     "compare": "several methods on the same rows, seeds as mean and spread",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from counterpoint.batch import Batch
 from counterpoint.distributions import Unimodal
 from counterpoint.shapes import Bool, Float, Tensor
 
@@ -31,6 +32,22 @@ def readable(model: "MultimodalVAE") -> list[int]:
     """Return the modalities that p(z | x_o) may read: the observed ones of the method, never the target."""
     allowed = model.method.observed or model.names
     return [m for m, name in enumerate(model.names) if name in allowed and name != model.target]
+
+
+def context(model: "MultimodalVAE", batch: Batch, seen: Bool[Tensor, "M B"]) -> Float[Tensor, "B U"]:
+    """Return what decoders read of the observed modalities beside z: relu(sum_{m in o} f_m(x_m))."""
+    read = model.read(batch)
+    inner = [
+        torch.where(seen[m].unsqueeze(-1), model.modalities[m].run(model.modalities[m].encoder, read[m]), 0.0)
+        for m in readable(model)
+    ]
+    return torch.relu(torch.stack(inner).sum(0))
+
+
+def context_width(model: "MultimodalVAE") -> int:
+    """Return how many columns `context` has."""
+    assert model.prior_head is not None
+    return next(model.prior_head.parameters()).shape[-1]
 
 
 def conditional_heads(

@@ -11,6 +11,7 @@ import torch
 
 from counterpoint import densities, inference
 from counterpoint.batch import Batch
+from counterpoint.conditional import context_width
 from counterpoint.densities import FITTED, KINDS, Density, Standard
 from counterpoint.distributions import DiagLaplace, Point
 from counterpoint.errors import InputError, choose, whole
@@ -161,6 +162,8 @@ def decode(
                     )
                     prior = family.from_heads(torch.zeros_like(own).repeat(1, family.heads))
                     latent = torch.cat([rows, prior.rsample(own)], 1)
+                if model.method.context and name != model.target:  # which is zero where nothing is observed
+                    latent = torch.nn.functional.pad(latent, (0, context_width(model)))
                 out = model[name].decode(latent)
                 parts[name].append(likelihood.sample(out, stream) if noise else likelihood.mean(out))
     return {name: torch.cat(made) for name, made in parts.items()}

@@ -16,6 +16,7 @@ import torch
 
 from counterpoint.aggregation import Posterior, Product
 from counterpoint.batch import Batch
+from counterpoint.conditional import context
 from counterpoint.distributions import DiagNormal, Point, Unimodal
 from counterpoint.errors import InputError, choose
 from counterpoint.model import MultimodalVAE
@@ -146,9 +147,12 @@ def with_private(
     """Return latents (K, N, D) with the target's private latent behind them, (K, N, D + W).
 
     It comes from the target's own posterior in the rows that have it and from its prior in the others: draws
-    by the generator, or the means without one. Nothing is added where a method has no private latents.
+    by the generator, or the means without one. Nothing is added where a method has no private latents, but
+    what decoders read of the observed modalities, where they do.
     """
     width = model.method.private_dim
+    if model.method.context and target != model.target:
+        z = torch.cat([z, context(model, batch, batch.present).expand(*z.shape[:-1], -1)], -1)
     if not width:
         return z
     private = model.encode(batch, batch.present).private

@@ -79,6 +79,7 @@ class Method:
         joint: Whether one more encoder reads all modalities together.
         conditional: Whether the prior is p(z | x_o) of the observed modalities: encoders give features, a
             head makes the prior of them, and the joint encoder is read in training alone.
+        context: Whether decoders read the observed modalities' features beside z, all but the target's.
         observed: Names of the modalities that p(z | x_o) may read; all but the model's target unless given.
     """
 
@@ -94,6 +95,7 @@ class Method:
     auxiliary: Literal["none", "scale", "both"] = "none"
     joint: bool = False
     conditional: bool = False
+    context: bool = False
     observed: tuple[str, ...] | None = None
 
     @property
@@ -101,7 +103,7 @@ class Method:
         """What models of a stack must have in common: all but the values of the hyperparameters."""
         parts = (self.name, self.aggregation, self.prior, self.objective, self.posterior, tuple(self.hyper))
         more = (self.private_dim, self.private_trunk, self.auxiliary)
-        return (*parts, *more, self.joint, self.conditional, self.observed)
+        return (*parts, *more, self.joint, self.conditional, self.context, self.observed)
 
     @property
     def auxiliary_size(self) -> int:

@@ -1,6 +1,6 @@
 """The verbs of the command line. Signatures and docstrings are what `counterpoint VERB --help` shows."""
 
-from counterpoint.commands.ask import embed, impute, translate
+from counterpoint.commands.ask import embed, impute, predict, translate
 from counterpoint.commands.generate import sample
 from counterpoint.commands.many import sweep
 from counterpoint.commands.score import compare, evaluate, export, report
@@ -19,6 +19,7 @@ __all__ = [
     "impute",
     "inspect",
     "methods",
+    "predict",
     "report",
     "sample",
     "sweep",

@@ -1,5 +1,7 @@
 """Verbs that ask a run about rows, and write the answer."""
 
+from typing import Any
+
 from counterpoint.commands.parts import asked, names, say_next, unit, write_npz
 
 
@@ -83,4 +85,33 @@ def impute(
         cells.append([name, f"{absent}", unit(found, name)])
     show_table(cells)
     print(f"wrote {out}")
+    say_next("embed", run, data)
+
+
+def predict(
+    run: str,
+    data: str,
+    given: str | None = None,
+    out: str = "predictions.npz",
+    draws: int = 0,
+    how: str = "mixture",
+) -> None:
+    """Write the label of rows that come without: the most probable class, and all probabilities.
+
+    Args:
+        run: A run directory, fitted with --target.
+        data: Rows with the modalities of the run; some may be absent. A label in it is not read.
+        given: Only look at these modalities, with commas.
+        out: The .npz to write: `label`, `probability`, `classes`.
+        draws: Latent draws to average; 0 decodes the posterior means.
+        how: mixture, precision (weighed by it) or product of the observed posteriors.
+    """
+    estimator, found = asked(run, data)
+    looks: dict[str, Any] = {"draws": draws, "how": how}
+    p = estimator.predict_proba(found, names(given), **looks)
+    label = estimator.predict(found, names(given), **looks)
+    write_npz(out, {"label": label, "probability": p, "classes": estimator.classes_})
+    print(
+        f"{estimator.target} of {len(p)} rows, {p.shape[1]} classes · wrote {out}: label, probability, classes"
+    )
     say_next("embed", run, data)

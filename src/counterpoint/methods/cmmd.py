@@ -6,7 +6,7 @@ import torch
 
 from counterpoint.aggregation import Posterior
 from counterpoint.batch import Batch
-from counterpoint.conditional import readable, recognised
+from counterpoint.conditional import context, readable, recognised
 from counterpoint.conditioned import Conditioned, observed_names
 from counterpoint.distributions import DiagNormal, kl, kl_standard
 from counterpoint.errors import InputError, choose, number, whole
@@ -28,9 +28,19 @@ PAPER = Paper(
 )
 PRESETS = {
     "paper": {"kl": "correct", "classify": "draw", "classifier_weight": 10.0},
-    "official": {"kl": "released", "classify": "mean", "classifier_weight": 1000.0},
+    "official": {
+        "kl": "released",
+        "classify": "mean",
+        "classifier_weight": 1000.0,
+        "decoder_sees_observed": True,
+    },
 }
-DEFAULTS = {"kl": "correct", "classify": "mean", "classifier_weight": 10.0}
+DEFAULTS = {
+    "kl": "correct",
+    "classify": "mean",
+    "classifier_weight": 10.0,
+    "decoder_sees_observed": False,
+}
 KLS = ("correct", "released")
 CLASSIFY = ("mean", "draw")
 GENERATE = ("missing", "all")
@@ -46,6 +56,7 @@ def cmmd(
     classify: str | None = None,
     kl: str | None = None,
     generate: str = "missing",
+    decoder_sees_observed: bool | None = None,
     draws: int = 1,
     preset: str | None = None,
 ) -> Method:
@@ -69,9 +80,10 @@ def cmmd(
         classify: From the prior's `"mean"` (unless given) or a `"draw"` of it.
         kl: `"correct"` (unless given), or as `"released"`, where the trace term lacks its 1/2.
         generate: Distortions of the `"missing"` modalities alone, or of `"all"`.
+        decoder_sees_observed: Decoders read what the prior's encoders make of x_o beside z. Not unless given.
         draws: K.
         preset: `"paper"` (a draw is classified) or `"official"` (the mean, the released KL, alpha 1000: 10
-            times the sum over its batches of 100 rows).
+            times the sum over its batches of 100 rows, and decoders that see x_o).
 
     Raises:
         InputError: If an option is out of range.
@@ -82,7 +94,12 @@ def cmmd(
         >>> cmmd(observed=["image"], kl_weight=0.4).at(0)["mmd_weight"]
         0.6
     """
-    given = {"kl": kl, "classify": classify, "classifier_weight": classifier_weight}
+    given = {
+        "kl": kl,
+        "classify": classify,
+        "classifier_weight": classifier_weight,
+        "decoder_sees_observed": decoder_sees_observed,
+    }
     o = resolve(preset, PRESETS, DEFAULTS, given)
     weights = _weights(kl_weight, mmd_weight)
     alpha = schedule("classifier_weight", o["classifier_weight"])
@@ -100,6 +117,7 @@ def cmmd(
         "observed": None if names is None else list(names),
         **{k: str(v) for k, v in hyper.items()},
         **{"mmd_scale": mmd_scale, "classify": o["classify"], "kl": o["kl"]},
+        **{k: o[k] for k in ("decoder_sees_observed",)},
         **{"generate": generate, "draws": draws},
     }
     return Method(
@@ -111,6 +129,7 @@ def cmmd(
         options=options,
         joint=True,
         conditional=True,
+        context=bool(o["decoder_sees_observed"]),
         observed=names,
     )
 
@@ -179,7 +198,9 @@ class ConditionalBound:
         assert isinstance(p, DiagNormal)
         assert isinstance(q, DiagNormal)
         z, z_p = q.rsample(noise.normal[:, 0]), p.rsample(noise.normal[:, 1])  # (K, B, D)
-        rate = kl(q, p)
+        beside, rate = z, kl(q, p)
+        if model.method.context:
+            beside = torch.cat([z, context(model, batch, seen).expand(*z.shape[:-1], -1)], -1)
         if self.released:
             rate = rate + (q.scale / p.scale).square().sum(-1) / 2
         rate = torch.where(present.any(0), rate, 0.0)
@@ -191,7 +212,7 @@ class ConditionalBound:
                     terms[f"distortion/{name}"] = torch.zeros_like(rate)
                     continue
                 explain = present[m] & ~seen[m]
-            latent = z if not is_target else z_p if self.drawn else p.loc[None]
+            latent = beside if not is_target else z_p if self.drawn else p.loc[None]
             log_p = modality.log_prob(latent, batch.x[name], batch.mask[name]).mean(0)
             distortion = torch.where(explain, -log_p, 0.0)
             weight = hyper["classifier_weight"] if is_target else 1.0

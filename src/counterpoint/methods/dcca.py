@@ -46,8 +46,8 @@ def dcca(*, objective: str = "nuclear", regularisation: float = 1e-3) -> Method:
     The decoders are never trained: translations and imputations are noise.
 
     Args:
-        objective: `"nuclear"`, the sum of the correlations (the paper), or `"squared"`, that of their squares,
-            which needs no singular values.
+        objective: `"nuclear"`, the sum of the correlations (the paper), or `"squared"`, that of their
+            squares, which needs no singular values.
         regularisation: r, in squared units of the outputs, above 0.
 
     Raises:

@@ -23,9 +23,7 @@ PAPER = Paper(
 )
 
 
-def dccae(
-    *, objective: str = "nuclear", regularisation: float = 1e-3, weight: Scheduled = 0.001
-) -> Method:
+def dccae(*, objective: str = "nuclear", regularisation: float = 1e-3, weight: Scheduled = 0.001) -> Method:
     """Return deep canonically correlated autoencoders.
 
         L = -2/(M (M-1)) sum_{a<b} ||T_ab||_* + lambda 1/B sum_i sum_m NLL_m(x_im; f_m(x_im))
@@ -35,7 +33,8 @@ def dccae(
     translations from another modality's output are noise, since the two share no axes.
 
     Args:
-        objective: `"nuclear"`, the sum of the correlations (the paper), or `"squared"`, that of their squares.
+        objective: `"nuclear"`, the sum of the correlations (the paper), or `"squared"`, that of their
+            squares.
         regularisation: r, in squared units of the outputs, above 0.
         weight: lambda, a number or a schedule. The correlation is at most `latent_dim`, a distortion is in
             nats and grows with the values of a row: mind both when you choose it.
