@@ -82,11 +82,10 @@ def assemble(
             try:
                 encoder, decoder = _networks(kind, p, method, latent_dim, draw, width_of)
                 if method.context and name != target:
-                    read, made = p.input_shape, p.output_shape
-                    decoder = networks(kind, read, made, latent_dim + units, generator=draw, **width_of)[1]
+                    decoder = _networks(kind, p, method, latent_dim + units, draw, width_of)[1]
                 if method.conditional:
-                    reads = name in (method.observed or names) and name != target
-                    encoder = _conditional_encoder(kind, p, method, units if reads else 0, draw, width_of)
+                    features = units * (name in (method.observed or names) and name != target)
+                    encoder = _conditional_encoder(kind, p, method, features, draw, width_of)
                 if method.joint:
                     trunks.append(_trunk(kind, p, units, draw, width_of))
             except InputError as error:

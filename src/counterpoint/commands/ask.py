@@ -111,7 +111,6 @@ def predict(
     p = estimator.predict_proba(found, names(given), **looks)
     label = estimator.predict(found, names(given), **looks)
     write_npz(out, {"label": label, "probability": p, "classes": estimator.classes_})
-    print(
-        f"{estimator.target} of {len(p)} rows, {p.shape[1]} classes · wrote {out}: label, probability, classes"
-    )
+    rows, classes = p.shape
+    print(f"{estimator.target} of {rows} rows, {classes} classes · wrote {out}: label, probability, classes")
     say_next("embed", run, data)

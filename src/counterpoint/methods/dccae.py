@@ -23,7 +23,7 @@ PAPER = Paper(
 )
 
 
-def dccae(*, objective: str = "nuclear", regularisation: float = 1e-3, weight: Scheduled = 0.001) -> Method:
+def dccae(*, objective: str = "nuclear", regularisation: float = 1e-3, weight: Scheduled = 0.01) -> Method:
     """Return deep canonically correlated autoencoders.
 
         L = -2/(M (M-1)) sum_{a<b} ||T_ab||_* + lambda 1/B sum_i sum_m NLL_m(x_im; f_m(x_im))
