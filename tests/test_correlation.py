@@ -197,6 +197,16 @@ def test_the_batchs_value_does_not_depend_on_rows_without_a_pair(name):
     assert (many[20:] == 0).all()
 
 
+@pytest.mark.parametrize("name", PAIRED)
+def test_a_pair_without_another_row_costs_nothing(name):
+    kinds = {k: toy.KINDS["tables"][k] for k in ("a", "b")}
+    model = toy.model(PAIRED[name](), kinds)
+    x, first = toy.batch(kinds, 3, missing=False).x, torch.arange(3) < 1
+    total = model.loss(Batch(x, {"a": first, "b": first}), toy.noise(model, 3), model.method.at(0)).total
+    assert total.tolist() == [0.0] * 3
+    assert all((grad == 0).all() for grad in toy.gradients(model, total).values())
+
+
 # --- the recipes
 
 
