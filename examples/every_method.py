@@ -117,25 +117,32 @@ def main(
     """Choose, fit, print the table and write runs for a report."""
     setting = SETTINGS[name](Path(os.environ["COUNTERPOINT_DATA"]))
     betas = best_betas(setting, methods, out / "choice", workers)
-    found = cp.compare(
-        setting.train,
-        methods,
-        label=setting.label,
-        test_data=setting.test,
-        seeds=seeds,
-        options={method: {**OPTIONS.get(method, {}), "beta": beta} for method, beta in betas.items()},
-        out=out / "final",
-        workers=workers,
-        probe_size=setting.probe_size,
-        measures=MEASURES,
-        **setting.params,
-    )
+    found: dict[str, Any] = {}
+    for beta in sorted(set(betas.values())):  # a comparison has one beta
+        chosen = [method for method in methods if betas[method] == beta]
+        compared = cp.compare(
+            setting.train,
+            chosen,
+            label=setting.label,
+            test_data=setting.test,
+            seeds=seeds,
+            options={method: OPTIONS[method] for method in chosen if method in OPTIONS},
+            out=out / "final" / f"beta-{beta:g}",
+            workers=workers,
+            probe_size=setting.probe_size,
+            measures=MEASURES,
+            control=False,
+            beta=beta,
+            **setting.params,
+        )
+        found |= compared.evaluations
     columns = (
         *("accuracy", "coherence", "coherence_subsets", "joint_coherence", "joint_coherence_prior"),
         *("reconstruction", "fid"),
     )
     cells = [["method", "beta", *columns]]
-    for method, results in found.evaluations.items():
+    for method in methods:
+        results = found[method]
         spread = []
         for column in columns:
             values = [e.summary[column] for e in results if column in e.summary]

@@ -4,13 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import average_precision_score
 
 import counterpoint as cp
 import toy
 from counterpoint.batch import Batch
 from counterpoint.data import read
+from counterpoint.evaluate import evaluate
 from counterpoint.methods import METHODS, method
+from counterpoint.protocol import task
 from counterpoint.targets import classes_of, with_target
+from counterpoint.tuning import tune
 from test_estimator import small
 
 ROWS = 120
@@ -187,3 +191,49 @@ def test_codes_are_those_of_sorted_classes():
     assert np.array(data.categories["diet"])[data.x["diet"][:, 0]].tolist() == y.tolist()
     assert classes_of(np.array([True, False])) == [False, True]
     assert classes_of(pd.Series([2.5, np.nan, 1.5]).to_numpy()) == [1.5, 2.5]
+
+
+# The measure
+
+
+def test_predictions_are_measured_given_every_set(fitted):
+    x, y = labelled(1)
+    train, test = (read(labelled(s)[0], labels={"diet": labelled(s)[1]}) for s in (0, 1))
+    on = task(train, test, "diet")
+    found = evaluate(fitted, on, measures="prediction").sections["prediction"]
+    right = fitted.predict(x) == y
+    assert found.summary["target_accuracy"] == pytest.approx(right.mean())
+    assert np.array_equal(found.rows["target_accuracy"], right)
+    by = {tuple(cell["given"]): cell for cell in found.detail["cells"]}
+    assert set(by) == {("a",), ("b",), ("a", "b")}
+    there = np.isfinite(x["a"]).all(1)
+    assert by["a",]["rows"] == there.sum()
+    assert by["a",]["accuracy"] == pytest.approx((fitted.predict(x, given=["a"]) == y)[there].mean())
+    most = np.bincount(labelled(0)[1]).argmax()
+    assert found.nulls["chance"]["target_accuracy"] == pytest.approx((y == most).mean())
+    plain = small().fit(train)
+    assert evaluate(plain, on, measures="prediction").summary == {}
+
+
+def test_predictions_of_several_labels_are_measured():
+    x, y = labelled()
+    several = np.stack([y == 3, y > 3, y == 11], 1).astype(float)
+    m = quick().fit(x, several)
+    data = read(x, labels={"diet": several})
+    found = evaluate(m, task(data, data, "diet"), measures="prediction").sections["prediction"]
+    assert found.summary["target_accuracy"] == pytest.approx((m.predict(x) == several).mean())
+    wanted = average_precision_score(several, m.predict_proba(x), average="macro")
+    assert found.summary["target_precision"] == pytest.approx(wanted)
+
+
+def test_tuning_looks_for_predictions(tmp_path):
+    x, y = labelled()
+    data = read(x, labels={"diet": y})
+    fixed = {"epochs": 3, "hidden": (8,), "latent_dim": 2, "target": "diet"}
+    space = {"options.kl_weight": [0.3, 0.9]}
+    how = {"method": "cmmd", "label": "diet", "goal": "prediction", "trials": 2}
+    found = tune(data, space, out=tmp_path / "t", **how, **fixed)
+    assert set(found.best_params) <= {"options.kl_weight"}
+    assert 0 < found.test["target_accuracy"] <= 1
+    with pytest.raises(cp.InputError, match="goal is 'prediction', and no target is given"):
+        tune(data, space, out=tmp_path / "u", **how)

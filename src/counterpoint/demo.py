@@ -54,14 +54,14 @@ def run(
         control=False,  # minutes more
         measures=(*PAPER, "unconditional"),
         each=each,
-        likelihood="laplace",
+        likelihood="normal_learned",
         network="conv",
         width=16,
         latent_dim=32,
         epochs=epochs,
         batch_size=32,
         learning_rate=3e-3,
-        beta="linear:0.1:1:1200",  # the digit is found sooner under a weak prior
+        beta="linear:0.5:4:1200",  # the digit is found sooner under a weak prior
         hidden=(128,),
         validation=0.0,
     )

@@ -32,7 +32,8 @@ def tune(
         out: The folder of trials and search; runs/SPACE unless given. The same words again go on with it.
         method: See `counterpoint methods`.
         options: Further options of the method, the same for all: --options.rate mixture.
-        goal: validation (loss), probe, coherence or reconstruction, on rows cut from the training rows.
+        goal: validation (loss), probe, coherence, reconstruction or, of a target, prediction; on rows cut
+            from the training rows.
         trials: How many in all, those of before among them.
         label: Which label is probed, and stratifies the splits.
         test: Number or share of test rows, which nothing is tuned on.

@@ -16,7 +16,7 @@ from counterpoint.evaluation.fitting import derived_seed
 from counterpoint.evaluation.fitting import fit as fit_told
 
 MOST, SHARE = 200, 4  # pseudo-inputs: one row in four, and no more than 200
-MOST_EXPERTS = 2400
+MOST_EXPERTS = 1200
 RATE, STEPS, PATIENCE = 1e-2, 1500, 10  # of their descent
 _AT_ONCE = 20_000_000  # numbers in one pass
 
@@ -88,7 +88,7 @@ class Vamp:
             z: The latents.
             seed: Of k-means, and of the order of the descent.
             inputs: Row numbers (K,) -> pseudo-inputs that start there; called, they are `Components`.
-            components: K; a fourth of the rows, at most 200 and of at most 2,400 experts, unless given.
+            components: K; a fourth of the rows, at most 200 and of at most 1,200 experts, unless given.
 
         Raises:
             InputError: If there are more components than rows, or the latents cannot be used.

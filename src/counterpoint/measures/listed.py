@@ -12,6 +12,7 @@ from counterpoint.measures.consistency import consistency
 from counterpoint.measures.generation import generation
 from counterpoint.measures.imputation import imputation
 from counterpoint.measures.log_likelihood import log_likelihood
+from counterpoint.measures.prediction import prediction
 from counterpoint.measures.probe import probe
 from counterpoint.measures.reconstruction import reconstruction
 from counterpoint.measures.unconditional import unconditional
@@ -30,5 +31,6 @@ MEASURES = {
     "log_likelihood": log_likelihood,
     "generation": generation,
     "unconditional": unconditional,
+    "prediction": prediction,
 }
 PAPER = ("probe", "coherence", "reconstruction")  # what the papers' tables hold; the others cost more

@@ -21,6 +21,7 @@ from counterpoint.estimator import Counterpoint
 from counterpoint.evaluate import evaluate
 from counterpoint.manifest import as_json
 from counterpoint.many import Rows, finished
+from counterpoint.measures.listed import PAPER
 from counterpoint.protocol import Task, hold_out, label_of, task
 from counterpoint.seeds import derive
 from counterpoint.training.options import split
@@ -91,7 +92,7 @@ def tune(
         out: The folder: `trial-N` and `best` are runs, `study.log` and `tuning.json` the search.
         method: A name in `METHODS`.
         label: Which label; needed if the data have several.
-        goal: `"validation"` or `"reconstruction"` (least), `"probe"` or `"coherence"` (most).
+        goal: `"validation"`, `"reconstruction"` (least); `"probe"`, `"coherence"`, `"prediction"` (most).
         trials: How many in all, those of earlier calls among them.
         seed: Of proposals and fits.
         test: Number or share of test rows.
@@ -148,10 +149,8 @@ def tune(
 
 def _digest(data: MultimodalData) -> str:
     """Return a hash of the rows, their labels among them."""
-    tensors = [
-        {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in part.items()}
-        for part in (data.x, data.mask)
-    ]
+    parts = (data.x, data.mask)
+    tensors = [{k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in p.items()} for p in parts]
     told = repr([(k, v.tolist()) for k, v in data.labels.items()]) + configuration.data_digest(*tensors)
     return hashlib.sha256(told.encode()).hexdigest()
 
@@ -196,6 +195,8 @@ class _Search:
             raise InputError("network holds modules, which one trial would hand to the next; give kinds.")
         if self.goal == "coherence" and len(self.train.names) < 2:
             raise InputError("goal is 'coherence', and there is one modality; take goal='probe'.")
+        if self.goal == "prediction" and not self.params.get("target"):
+            raise InputError("goal is 'prediction', and no target is given; fix one: target='label'.")
         ends = {k: [v.low, v.high] if hasattr(v, "low") else parsed(v.choices) for k, v in axes.items()}
         first = {k: v[0] for k, v in ends.items()}
         for chosen in [{**first, k: value} for k, values in ends.items() for value in values]:
@@ -233,7 +234,8 @@ class _Search:
             estimator = runs.load(folder, device=estimator.device)
         else:
             estimator.fit(self.train, run=folder, overwrite=True)
-        found = evaluate(estimator, on, seed=self.seed, show=True)
+        measures = [*PAPER, *{self.goal} & {"prediction"}]
+        found = evaluate(estimator, on, measures=measures, seed=self.seed, show=True)
         cut = {"test": test, "label": self.label, "seed": 0}  # by which `evaluate` finds the same test rows
         note = {"goal": self.goal, "value": best["value"], "trial": best["number"], "rows": "test"}
         runs.add_scores(folder, {**found.to_dict(), "split": cut, "tuning": note}, found.exhibits)

@@ -17,10 +17,14 @@ GOALS = {
     "probe": ("accuracy", True),
     "coherence": ("coherence", True),
     "reconstruction": ("reconstruction", False),
+    "prediction": ("target_accuracy", True),
 }
 _NEVER = ("method", "options", "seed", "device", "verbose")  # a search has one method; a seed is no setting
 _SCALES = {"likelihood", "standardise"}  # other units of the same distortion
 _WEIGHTS = {"beta", "weights", "validation", *(f"options.{k}" for k in ("alpha", "rate", "preset"))}
+_WEIGHTS |= {f"options.{k}" for k in ("kl_weight", "mmd_weight", "mmd_scale", "classifier_weight", "kl")}
+_WEIGHTS |= {f"options.{k}" for k in ("observed", "generate", "weight", "margin", "objective")}
+_WEIGHTS |= {"options.regularisation", "target"}
 _WEIGHTS |= {"constant", *(f"options.{k}" for k in ("kl_count", "beta_power", "random_subsets"))}
 INCOMPARABLE = {"validation": _SCALES | _WEIGHTS, "reconstruction": _SCALES}
 
