@@ -15,7 +15,8 @@ from counterpoint.priors import StandardNormal
 from test_linear_gaussian import BATCH, ROWS, D, F, log_p, model
 
 GAUSSIAN = [name for name in METHODS if isinstance(METHODS[name]().prior, StandardNormal)]
-SHARED = [name for name in GAUSSIAN if name != "independent"]
+# One posterior of all that a row has; the width of vcca's does not follow what is absent: it is not exact.
+SHARED = [name for name in GAUSSIAN if name not in ("independent", "vcca")]
 NORMAL = {name: {"posterior": "normal"} for name in ("mmvae", "mmvae_plus")}  # whose prior is Laplace else
 
 
@@ -205,7 +206,7 @@ def test_unimodal_posteriors_are_those_of_the_encoders(name):
         there = batch.present[m]
         assert loc[m][~there].isnan().all()
         assert scale[m][~there].isnan().all()
-        heads = toy.heads(vae[n], batch.x[n], batch.mask[n])[there].detach()
+        heads = toy.unimodal_heads(vae, n, batch)[there].detach()
         q = vae.method.posterior.from_heads(heads[:, : 2 * toy.D])
         torch.testing.assert_close(loc[m][there], q.loc)
         torch.testing.assert_close(scale[m][there], torch.sqrt(q.variance))

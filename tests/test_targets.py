@@ -215,6 +215,16 @@ def test_predictions_are_measured_given_every_set(fitted):
     assert evaluate(plain, on, measures="prediction").summary == {}
 
 
+@pytest.mark.parametrize("name", ["mmvm", "mopoe", "cmmd"])
+def test_every_measure_is_of_the_modalities_and_the_target_is_none(name):
+    train, test = (read(labelled(s)[0], labels={"diet": labelled(s)[1]}) for s in (0, 1))
+    found = evaluate(quick(name).fit(train), task(train, test, "diet"), measures="all")
+    for section in ("probe", "reconstruction"):
+        assert set(found.sections[section].detail["modalities"]) == {"a", "b"}
+    assert found.sections["coherence"].detail["names"] == ["a", "b"]
+    assert all(np.isfinite(v) for v in found.summary.values()), found.summary
+
+
 def test_predictions_of_several_labels_are_measured():
     x, y = labelled()
     several = np.stack([y == 3, y > 3, y == 11], 1).astype(float)

@@ -60,6 +60,8 @@ def test_the_better_of_two_choices_is_found(goal, tmp_path):
         params["learning_rate"] = 1e-2
     else:
         data, space, best = labelled(), {"learning_rate": [1e-6, 1e-2]}, {"learning_rate": 1e-2}
+    if goal == "prediction":
+        params["target"] = "kind"
     found = tune(data, space, out=tmp_path, trials=3, **params)
     assert len({str(r["params"]) for r in found.table}) == 2  # both were tried
     assert found.best_params == best

@@ -211,6 +211,12 @@ def heads(modality: Modality, x: torch.Tensor, mask: torch.Tensor) -> torch.Tens
     return modality.run(modality.encoder, modality.likelihood.encode(x, mask))
 
 
+def unimodal_heads(m: MultimodalVAE, name: str, data: Batch) -> torch.Tensor:
+    """Return the heads of a modality's own posterior (of its private latent last, if it has one)."""
+    out = heads(m[name], data.x[name], data.mask[name])
+    return m.prior_head(torch.relu(out)) if m.method.conditional else out
+
+
 def randomise(module: nn.Module, seed: int) -> nn.Module:
     """Give every parameter its values from a seed, without touching the global generator."""
     g = torch.Generator().manual_seed(seed)

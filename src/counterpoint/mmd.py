@@ -25,10 +25,11 @@ def squared_mmd(
         >>> round(squared_mmd(a, b, torch.full((2,), 0.5)).item(), 6)
         0.266647
     """
+    both = weight.unsqueeze(-1) * weight
 
     def mean(x: Tensor, y: Tensor) -> Tensor:
         inner = x @ y.mT
         apart = (x.square().sum(-1).unsqueeze(-1) + y.square().sum(-1) - 2 * inner).clamp_min(0.0)
-        return weight @ torch.exp(-apart / x.shape[-1] ** 2) @ weight
+        return (torch.exp(-apart / x.shape[-1] ** 2) * both).sum()
 
     return mean(a, a) + mean(b, b) - 2 * mean(a, b)

@@ -55,5 +55,5 @@ def _mixed(asked: Asked, take: np.ndarray) -> np.ndarray:
 
 def _divergences(asked: Asked, batch: Batch) -> np.ndarray:
     """Return the divergence of every pair of a row's modalities, (M, M, N)."""
-    present = batch.present.cpu().numpy()
+    present = batch.present[asked.members].cpu().numpy()
     return pair_divergences(*asked.posteriors_of(batch), present)

@@ -65,6 +65,11 @@ class Asked:
         return self.estimator.modalities_
 
     @property
+    def members(self) -> list[int]:
+        """Where the modalities stand among the model's, of which a target is one."""
+        return [self.model.names.index(name) for name in self.names]
+
+    @property
     def model(self) -> MultimodalVAE:
         """The model."""
         return self.estimator.model_
@@ -119,8 +124,7 @@ class Asked:
 
     def posteriors_of(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Return means and standard deviations of every modality's posterior, (M, N, D) each."""
-        rows = [self.model.names.index(name) for name in self.names]
-        loc, scale = (v[rows] for v in estimates.unimodal(self.model, batch))
+        loc, scale = (v[self.members] for v in estimates.unimodal(self.model, batch))
         return loc.double().cpu().numpy(), scale.double().cpu().numpy()
 
     @property

@@ -37,7 +37,7 @@ def reconstruction(asked: Asked) -> Section:
     for name, rate in rates.items():
         if name == "rate":
             joint = rate.double().mean().item()
-        else:
+        elif name in modalities:
             modalities[name]["rate"] = mean(rate.double().cpu().numpy()[there[name]])
     detail = {"modalities": modalities, "joint_rate": joint, "subsets": _subsets(asked)}
     summary = {

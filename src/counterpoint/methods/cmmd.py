@@ -237,9 +237,11 @@ class ConditionalBound:
         if not self.any_set:
             return there
         count = there.sum(0)
-        number_of_set = torch.floor(uniform[0] * (2.0**count - 1)) + 1  # 1 .. 2^n - 1, its bits the members
+        sets = torch.exp2(count.to(uniform.dtype)) - 1
+        number_of_set = torch.floor(uniform[0] * sets) + 1  # 1 .. 2^n - 1, its bits the members
         place = there.cumsum(0) - 1
-        return there & (torch.floor(number_of_set / 2.0**place) % 2 == 1)
+        power = torch.exp2(place.to(uniform.dtype))
+        return there & (torch.floor(number_of_set / power) % 2 == 1)
 
     def _mmd(
         self, z: Float[Tensor, "K B D"], z_p: Float[Tensor, "K B D"], some: Bool[Tensor, "B"]
