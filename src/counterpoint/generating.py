@@ -144,14 +144,14 @@ def decode(
     Args:
         model: The model.
         z: (N, D). Private latents, where a method has them, are drawn from their prior.
-        streams: Name -> generator of what is random in that modality alone.
+        streams: Name -> generator of what is random in that modality alone; these are decoded.
         noise: Draw from the likelihood instead of taking its mean.
 
     Counts are made for a row of the typical size (the training rows' median).
     """
     some, width = next(model.parameters()), model.method.private_dim
     family = model.method.posterior
-    parts: dict[str, list[torch.Tensor]] = {name: [] for name in model.names}
+    parts: dict[str, list[torch.Tensor]] = {name: [] for name in streams}
     with torch.no_grad():
         for rows in z.to(some.device, some.dtype).split(inference.CHUNK):
             for name, stream in streams.items():
