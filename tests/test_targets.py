@@ -71,6 +71,9 @@ def test_labels_are_found_where_they_are():
     by_y = quick().fit(x, y)
     by_label = quick().fit(read(x, labels={"diet": y}))
     by_modality = quick().fit({**x, "diet": y})
+    whole = quick().fit({**x, "diet": labelled()[1]})
+    assert whole.classes_.tolist() == [3, 7, 11]
+    assert whole.classes_.dtype.kind == "i"
     assert by_y.classes_.tolist() == ["fat", "lean", "odd"]
     for other in (by_label, by_modality):
         assert other.classes_.tolist() == ["fat", "lean", "odd"]

@@ -80,9 +80,8 @@ def assemble(
         if isinstance(kind, str):
             draw = generator(seed, "init", name)
             try:
-                encoder, decoder = _networks(kind, p, method, latent_dim, draw, width_of)
-                if method.context and name != target:
-                    decoder = _networks(kind, p, method, latent_dim + units, draw, width_of)[1]
+                columns = latent_dim + units * (method.context and name != target)
+                encoder, decoder = _networks(kind, p, method, columns, draw, width_of)
                 if method.conditional:
                     features = units * (name in (method.observed or names) and name != target)
                     encoder = _conditional_encoder(kind, p, method, features, draw, width_of)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from counterpoint.batch import Batch
 from counterpoint.distributions import Unimodal
 from counterpoint.shapes import Bool, Float, Tensor
 
@@ -34,26 +33,18 @@ def readable(model: "MultimodalVAE") -> list[int]:
     return [m for m, name in enumerate(model.names) if name in allowed and name != model.target]
 
 
-def context(model: "MultimodalVAE", batch: Batch, seen: Bool[Tensor, "M B"]) -> Float[Tensor, "B U"]:
-    """Return what decoders read of the observed modalities beside z: relu(sum_{m in o} f_m(x_m))."""
-    read = model.read(batch)
-    inner = [
-        torch.where(seen[m].unsqueeze(-1), model.modalities[m].run(model.modalities[m].encoder, read[m]), 0.0)
-        for m in readable(model)
-    ]
-    return torch.relu(torch.stack(inner).sum(0))
-
-
 def context_width(model: "MultimodalVAE") -> int:
-    """Return how many columns `context` has."""
+    """Return how many columns decoders read of the observed modalities."""
     assert model.prior_head is not None
     return next(model.prior_head.parameters()).shape[-1]
 
 
 def conditional_heads(
     model: "MultimodalVAE", read: Sequence[Tensor], present: Bool[Tensor, "M B"]
-) -> tuple[Float[Tensor, "M1 B H"], Float[Tensor, "M B P"] | None]:
+) -> tuple[Float[Tensor, "M1 B H"], Float[Tensor, "M B P"] | None, Float[Tensor, "B U"]]:
     """Return the heads of p(z | x_m) for every modality by itself, and last of p(z | x_o); and private ones.
+
+    And third relu(sum_m f_m(x_m)), which decoders may read.
 
         p(z | x_o) = head(relu(sum_{m in o} f_m(x_m)))
 
@@ -76,8 +67,9 @@ def conditional_heads(
     here = torch.stack([present[m] for m in inner])  # (R, B)
     both = torch.cat([together, together.sum(0, keepdim=True)])
     some = torch.cat([here, here.any(0, keepdim=True)]).unsqueeze(-1)
-    heads = torch.where(some, model.prior_head(torch.relu(both)), 0.0)
+    features = torch.relu(both)
+    heads = torch.where(some, model.prior_head(features), 0.0)
     rows = dict(zip((*inner, len(model.names)), heads.unbind(), strict=True))
     none = torch.zeros_like(heads[0])
     shared = torch.stack([rows.get(m, none) for m in range(len(model.names) + 1)])
-    return shared, torch.stack(own) if width else None
+    return shared, torch.stack(own) if width else None, features[-1]

@@ -16,7 +16,6 @@ import torch
 
 from counterpoint.aggregation import Posterior, Product
 from counterpoint.batch import Batch
-from counterpoint.conditional import context
 from counterpoint.distributions import DiagNormal, Point, Unimodal
 from counterpoint.errors import InputError, choose
 from counterpoint.model import MultimodalVAE
@@ -150,12 +149,15 @@ def with_private(
     by the generator, or the means without one. Nothing is added where a method has no private latents, but
     what decoders read of the observed modalities, where they do.
     """
-    width = model.method.private_dim
-    if model.method.context and target != model.target:
-        z = torch.cat([z, context(model, batch, batch.present).expand(*z.shape[:-1], -1)], -1)
+    width, sees = model.method.private_dim, model.method.context and target != model.target
+    if not width and not sees:
+        return z
+    _, private, context = model.encode(batch, batch.present)
+    if sees:
+        assert context is not None
+        z = torch.cat([z, context.expand(*z.shape[:-1], -1)], -1)
     if not width:
         return z
-    private = model.encode(batch, batch.present).private
     assert private is not None
     q = private[model.names.index(target)]  # of an absent modality it is the prior
     if generator is None:

@@ -127,10 +127,12 @@ class Encoded(NamedTuple):
             encoder, q(z | X), which is only meant where all modalities are present. Of a conditional method
             p(z | x_m), and last p(z | x_o) of all that is there.
         private: q(w_m | x_m), (M, B, W), where the method has private latents. Absent ones are standard.
+        context: What decoders may read of the observed modalities, (B, units), of a conditional method.
     """
 
     shared: Unimodal
     private: Unimodal | None
+    context: Tensor | None = None
 
 
 class Modality(nn.Module):
@@ -254,8 +256,8 @@ class MultimodalVAE(nn.Module):
     def encode_read(self, read: Sequence[Tensor], present: Bool[Tensor, "M B"]) -> Encoded:
         """Return the same of what the encoders are given, as `read` returns it."""
         if self.method.conditional:
-            of, (shared, own) = self.method.posterior, conditional_heads(self, read, present)
-            return Encoded(of.from_heads(shared), None if own is None else of.from_heads(own))
+            of, (shared, own, context) = self.method.posterior, conditional_heads(self, read, present)
+            return Encoded(of.from_heads(shared), None if own is None else of.from_heads(own), context)
         heads = [m.run(m.encoder, given) for m, given in zip(self.modalities, read, strict=True)]
         # Heads of zero are the standard normal.
         there = torch.where(present.unsqueeze(-1), torch.stack(heads), 0.0)

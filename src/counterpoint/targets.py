@@ -107,7 +107,9 @@ def _values(data: MultimodalData, target: str, y: Any) -> np.ndarray:
         codes, categories = data.x[target], data.categories[target]
         seen = data.present()[target]
         if categories is None:
-            return np.where(seen.reshape(-1, *[1] * (codes.ndim - 1)), codes, np.nan)
+            found = codes.astype(object)
+            found[~seen] = None
+            return found
         named = np.array([*categories, None], dtype=object)
         return named[np.where(seen, codes.reshape(len(codes)).astype(int), len(categories))]
     listed = ", ".join(data.labels) or "none"
@@ -189,7 +191,10 @@ class Predictions:
         mask: Mask = None,
     ) -> np.ndarray:
         """Return the most probable class, (N,); of several labels 1 where more probable than not, (N, K)."""
-        p = self.predict_proba(X, given, draws=draws, how=how, seed=seed, mask=mask)
+        return self.answers(self.predict_proba(X, given, draws=draws, how=how, seed=seed, mask=mask))
+
+    def answers(self: Any, p: np.ndarray) -> np.ndarray:
+        """Return what `predict` makes of the probabilities that `predict_proba` gave."""
         if self.data_summary_["classes"] is None:
             return (p > 0.5).astype(np.int64)
         return self.classes_[p.argmax(1)]

@@ -1,7 +1,5 @@
 """Verbs that ask a run about rows, and write the answer."""
 
-from typing import Any
-
 from counterpoint.commands.parts import asked, names, say_next, unit, write_npz
 
 
@@ -107,10 +105,8 @@ def predict(
         how: mixture, precision (weighed by it) or product of the observed posteriors.
     """
     estimator, found = asked(run, data)
-    looks: dict[str, Any] = {"draws": draws, "how": how}
-    p = estimator.predict_proba(found, names(given), **looks)
-    label = estimator.predict(found, names(given), **looks)
-    write_npz(out, {"label": label, "probability": p, "classes": estimator.classes_})
+    p = estimator.predict_proba(found, names(given), draws=draws, how=how)
+    write_npz(out, {"label": estimator.answers(p), "probability": p, "classes": estimator.classes_})
     rows, classes = p.shape
     print(f"{estimator.target} of {rows} rows, {classes} classes · wrote {out}: label, probability, classes")
     say_next("embed", run, data)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from counterpoint.data.loading import entries
-from counterpoint.data.mnist import mnist
+from counterpoint.data.mnist import mnist_pictures
 from counterpoint.data.multimodal import MultimodalData
 from counterpoint.data.pairing import Source, build
 from counterpoint.errors import InputError, choose
@@ -57,10 +57,7 @@ def image_sound_text(
     """
 
     def source(name: str, split: str) -> Source:
-        if name == "sound":
-            return spoken_digits(folder, split)
-        images, labels = mnist(folder, split)
-        return np.ascontiguousarray(images[:, None]), labels
+        return spoken_digits(folder, split) if name == "sound" else mnist_pictures(folder, split)
 
     return build(
         source,

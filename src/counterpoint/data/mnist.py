@@ -30,3 +30,15 @@ counterpoint.data.polymnist.download_mnist('nowhere') fetches it.
             f"{path} is missing; counterpoint.data.polymnist.download_mnist({str(folder)!r}) fetches it."
         )
     return _mnist(path, None, "rows")
+
+
+def mnist_pictures(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same with a channel: images (N, 1, 28, 28), labels (N,).
+
+    Example:
+        >>> mnist_pictures("nowhere", "tset")
+        Traceback (most recent call last):
+        counterpoint.errors.InputError: split is 'tset'; allowed are train, test. Did you mean 'test'?
+    """
+    images, labels = mnist(folder, split)
+    return np.ascontiguousarray(images[:, None]), labels

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from counterpoint.data.mnist import mnist
+from counterpoint.data.mnist import mnist_pictures
 from counterpoint.data.multimodal import MultimodalData
 from counterpoint.data.pairing import Source, build
 from counterpoint.data.svhn import svhn
@@ -61,10 +59,7 @@ from http://ufldl.stanford.edu/housenumbers/ and put it there.
     """
 
     def source(name: str, split: str) -> Source:
-        if name == "svhn":
-            return svhn(folder, split)
-        images, labels = mnist(folder, split)
-        return np.ascontiguousarray(images[:, None]), labels
+        return svhn(folder, split) if name == "svhn" else mnist_pictures(folder, split)
 
     return build(
         source,

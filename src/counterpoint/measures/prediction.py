@@ -1,12 +1,10 @@
 """Prediction: how well the target is told from each set of modalities."""
 
-from typing import Any
-
 import numpy as np
 
-from counterpoint.evaluation.scores import classifier_scores
+from counterpoint.evaluation.scores import ProbeResult, result_of
 from counterpoint.measures.asked import Asked, Section, subsets
-from counterpoint.targets import classes_of, known
+from counterpoint.targets import known
 
 
 def prediction(asked: Asked) -> Section:
@@ -26,37 +24,33 @@ def prediction(asked: Asked) -> Section:
     if target not in asked.on.test.labels:
         return Section({}, {"why_not": f"the test rows have no label {target!r}"})
     truth = np.asarray(asked.on.test.labels[target])
-    labelled = np.asarray(known(truth).reshape(len(truth), -1).all(1))
+    labelled, taught = _whole(truth), np.asarray(asked.on.train.labels[target])
     if not labelled.any():
         return Section({}, {"why_not": "no test row has its label"})
-    cells = []
-    for given in subsets(asked.names):
+    taught = taught[_whole(taught)]
+    cells, p = [], np.empty(0)
+    for given in subsets(asked.names):  # the last is the full set
+        p = asked.estimator.predict_proba(asked.on.test, given)
         there = np.asarray(np.stack([labelled, *(asked.there[name] for name in given)]).all(0))
-        cells.append({"given": list(given), **_scores(asked, given, truth, there)})
-    found = _scores(asked, asked.names, truth, labelled)
-    summary = {"target_accuracy": found["accuracy"], "target_precision": found["precision"]}
+        scores = {"given": list(given), "rows": int(there.sum())}
+        if there.any():
+            found = _scored(p[there], taught, truth[there])
+            scores |= {"accuracy": found.accuracy, "precision": found.average_precision}
+        cells.append(scores)
+    found = _scored(p[labelled], taught, truth[labelled])
+    summary = {"target_accuracy": found.accuracy, "target_precision": found.average_precision}
     right = np.full(len(truth), np.nan)
-    answer = asked.estimator.predict(asked.on.test)
-    right[labelled] = (answer == truth)[labelled].reshape(int(labelled.sum()), -1).mean(1)
-    nulls = {"chance": {"target_accuracy": _frequent(asked, target, truth[labelled])}}
+    right[labelled] = found.hits
+    nulls = {"chance": {"target_accuracy": found.chance}}
     return Section(summary, {"cells": cells}, {"target_accuracy": right}, nulls)
 
 
-def _scores(asked: Asked, given: tuple[str, ...], truth: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
-    """Return accuracy and average precision of the rows."""
-    if not rows.any():
-        return {"rows": 0}
-    p = asked.estimator.predict_proba(asked.on.test, given)[rows]
-    several = classes_of(truth) is None
-    found = classifier_scores(truth[rows], p, None if several else asked.estimator.classes_)
-    return {"rows": int(rows.sum()), "accuracy": found.accuracy, "precision": found.average_precision}
+def _whole(values: np.ndarray) -> np.ndarray:
+    """Return which rows have their label, or all of several, (N,)."""
+    return np.asarray(known(values).reshape(len(values), -1).all(1))
 
 
-def _frequent(asked: Asked, target: str, truth: np.ndarray) -> float:
-    """Return the accuracy of always answering what is most frequent in the training rows."""
-    taught = np.asarray(asked.on.train.labels[target])
-    if classes_of(taught) is None:
-        often = np.nanmean(np.where(known(taught), taught, np.nan), 0) > 0.5
-        return float((truth == often).mean())
-    values, counts = np.unique(taught[known(taught)].tolist(), return_counts=True)
-    return float((truth == values[counts.argmax()]).mean())
+def _scored(p: np.ndarray, taught: np.ndarray, truth: np.ndarray) -> ProbeResult:
+    """Score probabilities as a probe's, beside the answer that is most frequent in what was taught."""
+    taught, truth = (np.array(v.tolist()) for v in (taught, truth))
+    return result_of(p, True, (taught, taught, truth, truth))

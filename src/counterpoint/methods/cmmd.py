@@ -6,7 +6,7 @@ import torch
 
 from counterpoint.aggregation import Posterior
 from counterpoint.batch import Batch
-from counterpoint.conditional import context, readable, recognised
+from counterpoint.conditional import readable, recognised
 from counterpoint.conditioned import Conditioned, observed_names
 from counterpoint.distributions import DiagNormal, kl, kl_standard
 from counterpoint.errors import InputError, choose, number, whole
@@ -193,14 +193,16 @@ class ConditionalBound:
         """Return the loss per row and its terms, in nats."""
         present, read = batch.present, model.read(batch)
         seen = self._seen(model, present, noise.uniform)
-        p = model.encode_read(read, seen).shared[-1]
+        encoded = model.encode_read(read, seen)
+        p = encoded.shared[-1]
         q = recognised(model, read, present)
         assert isinstance(p, DiagNormal)
         assert isinstance(q, DiagNormal)
         z, z_p = q.rsample(noise.normal[:, 0]), p.rsample(noise.normal[:, 1])  # (K, B, D)
         beside, rate = z, kl(q, p)
         if model.method.context:
-            beside = torch.cat([z, context(model, batch, seen).expand(*z.shape[:-1], -1)], -1)
+            assert encoded.context is not None
+            beside = torch.cat([z, encoded.context.expand(*z.shape[:-1], -1)], -1)
         if self.released:
             rate = rate + (q.scale / p.scale).square().sum(-1) / 2
         rate = torch.where(present.any(0), rate, 0.0)

@@ -234,7 +234,7 @@ class _Search:
             estimator = runs.load(folder, device=estimator.device)
         else:
             estimator.fit(self.train, run=folder, overwrite=True)
-        measures = [*PAPER, *{self.goal} & {"prediction"}]
+        measures = (*PAPER, "prediction") if self.goal == "prediction" else PAPER
         found = evaluate(estimator, on, measures=measures, seed=self.seed, show=True)
         cut = {"test": test, "label": self.label, "seed": 0}  # by which `evaluate` finds the same test rows
         note = {"goal": self.goal, "value": best["value"], "trial": best["number"], "rows": "test"}
