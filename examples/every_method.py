@@ -74,11 +74,11 @@ def mfeat(folder: Path) -> Setting:
 
 
 def digits(folder: Path) -> Setting:
-    """6,000 training and 2,000 test pairs of spoken_digits.py, smaller networks, eight epochs."""
+    """6,000 training and 2,000 test pairs of spoken_digits.py, smaller networks, thirty epochs."""
     train, test = (
         spoken_digits.read(folder, part)[slice(n)] for part, n in (("train", 6000), ("test", 2000))
     )
-    params = {**spoken_digits.SETTINGS, "width": 8, "epochs": 8, "decay": "cosine", "learning_rate": 3e-3}
+    params = {**spoken_digits.SETTINGS, "width": 8, "epochs": 30, "decay": "cosine", "learning_rate": 3e-3}
     return Setting(train, test, "digit", (0.25, 1.0, 4.0), params, 2000)
 
 
