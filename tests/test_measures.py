@@ -166,3 +166,25 @@ def test_pictures_may_be_compared_by_inception(monkeypatch):
     assert plain["features"]["picture"] == "last hidden layer of the conv oracle, 128 features"
     assert plain["fid"][0][0] != found["fid"][0][0]
     assert plain["fid"][1][1] == found["fid"][1][1]
+
+
+def test_probes_of_every_set(on, fitted, found):
+    """Of a joint posterior: all sets, the full one as the probe of the joint latent has it."""
+    cells = {tuple(c["given"]): c for c in found["poe"].sections["probe_subsets"].detail["cells"]}
+    assert set(cells) == set(subsets(on.train.names))
+    assert cells[on.train.names]["accuracy"] == found["poe"].sections["probe"].detail["joint"]["accuracy"]
+    assert cells[on.train.names]["accuracy"] > 0.8
+    mean = np.mean([c["accuracy"] for c in cells.values()])
+    assert found["poe"].summary["accuracy_subsets"] == pytest.approx(mean)
+    first = on.train.names[0]
+    alone = found["mmvm"].sections["probe_subsets"].detail["cells"][0]
+    assert alone["given"] == [first]
+    assert alone["accuracy"] == found["mmvm"].sections["probe"].detail["modalities"][first]["accuracy"]
+
+
+def test_probes_of_sets_that_a_model_reads(on):
+    """A conditional model of fixed observed modalities is asked of these alone."""
+    first = on.train.names[0]
+    m = small("vcca", epochs=2, options={"observed": [first]}).fit(on.train)
+    section = evaluate(m, on, measures="probe_subsets").sections["probe_subsets"]
+    assert [c["given"] for c in section.detail["cells"]] == [[first]]

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from counterpoint.report.details import detail_tables
 from counterpoint.report.records import Record, read_records
-from counterpoint.report.tables import detail_tables, groups, main_table
+from counterpoint.report.tables import groups, main_table
 from made_runs import runs
 
 

@@ -14,6 +14,7 @@ from counterpoint.measures.imputation import imputation
 from counterpoint.measures.log_likelihood import log_likelihood
 from counterpoint.measures.prediction import prediction
 from counterpoint.measures.probe import probe
+from counterpoint.measures.probe_subsets import probe_subsets
 from counterpoint.measures.reconstruction import reconstruction
 from counterpoint.measures.unconditional import unconditional
 from counterpoint.measures.variance import variance
@@ -32,5 +33,6 @@ MEASURES = {
     "generation": generation,
     "unconditional": unconditional,
     "prediction": prediction,
+    "probe_subsets": probe_subsets,
 }
 PAPER = ("probe", "coherence", "reconstruction")  # what the papers' tables hold; the others cost more

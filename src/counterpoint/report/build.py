@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from counterpoint.manifest import EXHIBITS
 from counterpoint.report.charts import losses, matrices, rate_distortion
+from counterpoint.report.details import detail_tables
 from counterpoint.report.exhibits import samples, translations
 from counterpoint.report.latents import latents
 from counterpoint.report.page import (
@@ -26,7 +27,7 @@ from counterpoint.report.page import (
 from counterpoint.report.records import Record, read_records
 from counterpoint.report.remarks import remarks
 from counterpoint.report.scatter import plane, scatter
-from counterpoint.report.tables import Row, detail_tables, groups, main_table
+from counterpoint.report.tables import Row, groups, main_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -167,7 +168,21 @@ def _scores(records: Sequence[Record]) -> list[Block]:
     )
     note += "; in italics what knows nothing, or one thing only"
     note += "; bold: better than every other method by more than a standard deviation" * (len(rows) > 1)
-    return [Table(rows, note=f"{note}.")]
+    return [Table(rows, note=f"{note}."), *_published(records)]
+
+
+def _published(records: Sequence[Record]) -> list[Block]:
+    """Return the figures of papers that the runs' recipes brought along, each once."""
+    tables = [table for r in records for table in r.scores.get("published", [])]
+    blocks: list[Block] = []
+    for table in [t for i, t in enumerate(tables) if t not in tables[:i]]:
+        note = f"Measured by its authors on {table['data']}"
+        note += (
+            "." if table["same_data"] else ": other data than of these runs, to be looked at, not compared."
+        )
+        rows: list[Row] = [{"published": name, **row} for name, row in table["rows"].items()]
+        blocks.append(Table(rows, heading=f"Published: {table['source']}", note=note))
+    return blocks
 
 
 def _trained(records: Sequence[Record]) -> list[Block]:

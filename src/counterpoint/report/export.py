@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from counterpoint import atomic
 from counterpoint.errors import InputError, choose
 from counterpoint.report.build import pictures
+from counterpoint.report.details import detail_tables
 from counterpoint.report.page import encoded, written
-from counterpoint.report.tables import Row, detail_tables, main_table
+from counterpoint.report.tables import Row, main_table
 
 if TYPE_CHECKING:
     from counterpoint.report.records import Record

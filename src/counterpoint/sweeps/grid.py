@@ -16,6 +16,7 @@ from counterpoint.estimator import Counterpoint
 from counterpoint.measures.listed import MEASURES, PAPER
 from counterpoint.methods import METHODS
 from counterpoint.protocol import hold_out, label_of
+from counterpoint.sweeps.published import check_published
 from counterpoint.sweeps.values import alternatives, read_yaml
 
 # What is said once for all runs, and its value unless it is said.
@@ -30,6 +31,7 @@ ONCE: dict[str, Any] = {
     "measures": list(PAPER),
     "probe_size": None,
     "show": 1,
+    "published": [],
 }
 CONTROL = "control"  # an axis of its own: whether the modalities' rows are shuffled against one another
 MOST = 100_000  # points
@@ -158,6 +160,7 @@ def _check_once(once: Mapping[str, Any], where: str) -> None:
         choose(f"{where}: measures", name, MEASURES)
     whole(f"{where}: split_seed", once["split_seed"], least=0)
     whole(f"{where}: show", once["show"], least=0)
+    check_published(once["published"], where)
 
 
 def _sorted(

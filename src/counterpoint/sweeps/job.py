@@ -46,6 +46,8 @@ class _Work:
         if once["test_data"] is None and isinstance(once["data"], str):
             # By which `evaluate` cuts off the same test rows.
             found["split"] = {"test": once["test"], "label": self.on.label, "seed": once["split_seed"]}
+        if once["published"]:
+            found["published"] = once["published"]
         runs.add_scores(self.out / point.name, found, result.exhibits or None)
 
     def fit(self, points: list[Point], rows: Rows) -> dict[str, str]:
