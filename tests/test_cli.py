@@ -15,6 +15,7 @@ import yaml
 
 import counterpoint as cp
 from counterpoint import cli, commands, parsing
+from counterpoint.baselines import BASELINES
 from counterpoint.settings import Settings
 from counterpoint.training.checkpoint import NAME
 from counterpoint.training.population import Population
@@ -70,10 +71,10 @@ def parses(command: str) -> None:
     assert parsing.parse(verb, getattr(commands, verb), argv) is not None
 
 
-def screen(capsys) -> list[str]:
+def screen(capsys, most: int = 25) -> list[str]:
     """What was printed: at most 25 lines, the last of which says what to type next."""
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) <= 25, "\n".join(lines)
+    assert len(lines) <= most, "\n".join(lines)
     assert lines[-1].startswith("next:  "), lines
     for command in re.split(r"\s{2,}", lines[-1].removeprefix("next:  ")):
         parses(command)
@@ -111,9 +112,12 @@ def test_inspect_shows_what_is_there_and_what_is_missing(here, capsys):
     assert next_of(lines) == ["fit", "data.npz", "--labels", "kind"]
 
 
-def test_methods_lists_every_method(capsys):
+def test_methods_lists_every_method_and_every_baseline(capsys):
     assert cli.main(["methods"]) == 0
-    assert {line.split()[0] for line in screen(capsys)[1:-1]} == set(cp.METHODS)
+    lines = screen(capsys, most=len(cp.METHODS) + len(BASELINES) + 4)  # whoever asks wants all of them
+    second = next(i for i, line in enumerate(lines) if line.startswith("baseline "))
+    assert {line.split()[0] for line in lines[1:second] if line} == set(cp.METHODS)
+    assert {line.split()[0] for line in lines[second + 1 : -1]} == set(BASELINES)
 
 
 def test_from_data_to_embedding_by_typing_what_is_offered(here, capsys):

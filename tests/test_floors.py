@@ -23,6 +23,7 @@ FLOORS = {
     3: ("conditional", "cross", "impartial", "importance", "model", "objectives"),
     4: ("methods",),
     5: (
+        "baselines",
         "costs",
         "data",
         "densities",
@@ -43,6 +44,7 @@ PURE = 4  # floors up to here import torch and the standard library only
 ALSO = {"shapes": {"jaxtyping"}}
 LAZY = {
     "anndata",
+    "cca_zoo",
     "lightning",
     "matplotlib",
     "mudata",

@@ -75,11 +75,27 @@ def test_real_runs_make_every_table():
         assert lines, heading
         assert all("method" in line for line in lines)
     mine = next(r for r in records if r.name == "poe-0")
+    apart = next(c for c in tables["Coherence, of each modality from each set"] if c["method"] == "poe")
+    assert len(apart) == 1 + 9  # three from two single ones and from both together
+    assert apart["word from table"] == _mean(records, "poe", ["table"], "word")
+    sets = next(c for c in tables["Probes, by what is given"] if c["method"] == "mmvm")
+    assert len(sets) == 1 + 7
     cell = next(c for c in tables["Probes, by modality"] if c["method"] == "poe" and c["modality"] == "word")
     other = next(r for r in records if r.name == "poe-1")
     two = [r.sections["probe"]["modalities"]["word"]["accuracy"] for r in (mine, other)]
     assert cell["accuracy"].startswith(f"{np.mean(two):.3f}")
     assert "prior of mmvm depends on the data" in str(tables["Log-likelihood (nats a row)"])
+
+
+def _mean(records, method, given, target):
+    found = [
+        cell["accuracy"]
+        for r in records
+        if r.label == method
+        for cell in r.sections["coherence"]["subsets"]
+        if cell["given"] == given and cell["target"] == target
+    ]
+    return f"{np.mean(found):.3f} ± {np.std(found, ddof=1):.3f}"
 
 
 def test_nothing_scored_is_no_table():

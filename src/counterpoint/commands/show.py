@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def methods() -> None:
-    """List the methods: year, parts (of the defaults), source, what it is."""
+    """List the methods: year, parts (of the defaults), source, what it is; and the baselines."""
+    from counterpoint.baselines import BASELINES
     from counterpoint.methods import METHODS
     from counterpoint.report.screen import show_table
 
@@ -20,25 +21,41 @@ def methods() -> None:
     for name, recipe in METHODS.items():
         parts, source = recipe(), paper(name)
         aggregation = in_words(parts.aggregation, options=True)
-        what = (sys.modules[recipe.__module__].__doc__ or "").split(":", 1)[-1].strip().splitlines()[0]
-        what = what.removesuffix(".")
         in_table = [str(source.year), aggregation, in_words(parts.prior), in_words(parts.objective)]
-        cells.append([name, *in_table, source.short, what])
+        cells.append([name, *in_table, source.short, what_it_is(recipe)])
     show_table(cells, most=len(METHODS))
+    print()
+    cells = [["baseline", "year", "source", "what it is"]]
+    for name, baseline in BASELINES.items():
+        source = paper(name)
+        cells.append([name, str(source.year), source.short, what_it_is(baseline)])
+    show_table(cells, most=len(BASELINES))
     say_next("cite", "mmvm")
 
 
 def cite(methods: list[str]) -> None:
-    """Print the papers of methods as BibTeX, each paper once.
+    """Print the papers of methods and baselines as BibTeX, each paper once.
 
     Args:
-        methods: Names, as `counterpoint methods` lists them.
+        methods: Names of either, as `counterpoint methods` lists them.
     """
     print("\n\n".join(dict.fromkeys(paper(name).bibtex() for name in methods)))
 
 
+def what_it_is(made: Any) -> str:
+    """Return what a method or baseline is in a line: what its module's docstring says after the name.
+
+    Example:
+        >>> from counterpoint.baselines import BASELINES
+        >>> what_it_is(BASELINES["cca"])
+        'the directions of two modalities that correlate most, by scikit-learn'
+    """
+    text = (sys.modules[made.__module__].__doc__ or "").split(":", 1)[-1]
+    return text.strip().splitlines()[0].removesuffix(".")
+
+
 def paper(name: str) -> "Paper":
-    """Return the paper that a method goes back to: the PAPER of its module.
+    """Return the paper that a method or a baseline goes back to: the PAPER of its module.
 
     Raises:
         InputError: If there is no such method.
@@ -47,10 +64,12 @@ def paper(name: str) -> "Paper":
         >>> paper("mopoe").short
         'Sutter et al. 2021'
     """
+    from counterpoint.baselines import BASELINES
     from counterpoint.errors import choose
     from counterpoint.methods import METHODS
 
-    return sys.modules[METHODS[choose("method", name, METHODS)].__module__].PAPER  # type: ignore[attr-defined]
+    known: dict[str, Any] = {**METHODS, **BASELINES}
+    return sys.modules[known[choose("method", name, known)].__module__].PAPER  # type: ignore[attr-defined]
 
 
 def in_words(part: Any, options: bool = False) -> str:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 
+JOURNALS = {"Biometrika", "Journal of Econometrics", "Neural Computation", "Neural Networks"}
+
+
 @dataclass(frozen=True)
 class Paper:
     """A publication.
@@ -49,9 +52,12 @@ class Paper:
 
     def bibtex(self) -> str:
         """Return the entry."""
-        preprint = self.venue == "arXiv"
+        kind, where = "inproceedings", ("booktitle", self.venue)
+        if self.venue == "arXiv":
+            kind, where = "misc", ("howpublished", "arXiv preprint")
+        elif self.venue in JOURNALS:
+            kind, where = "article", ("journal", self.venue)
         key = "".join(c for c in self.families[0].lower() if c.isalpha()) + str(self.year)
-        where = ("howpublished", "arXiv preprint") if preprint else ("booktitle", self.venue)
         fields = {
             "author": " and ".join(self.authors),
             "title": f"{{{self.title}}}",
@@ -60,7 +66,7 @@ class Paper:
             "url": self.url,
         }
         lines = "".join(f"  {k} = {{{v}}},\n" for k, v in fields.items())
-        return f"@{'misc' if preprint else 'inproceedings'}{{{key},\n{lines}}}"
+        return f"@{kind}{{{key},\n{lines}}}"
 
 
 MMVM = Paper(  # `mmvm`, and its baselines that no paper before it describes as they are compared there

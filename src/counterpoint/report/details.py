@@ -20,6 +20,7 @@ def detail_tables(records: Sequence[Record]) -> dict[str, list[Row]]:
         "Reconstruction and rate, by modality (nats a row)": _by_modality(shown, _costs),
         "Probes, by what is given": _given(shown),
         "Coherence, by what is given": _by_size(shown),
+        "Coherence, of each modality from each set": _from_sets(shown),
         "Imputation, by what is given": _imputation(shown),
         "Generated against real": _generation(shown),
         "Samples from nothing, by density": _unconditional(shown),
@@ -105,6 +106,26 @@ def _by_size(shown: Mapping[str, Sequence[Record]]) -> list[Row]:
             if size < len(group[0].names):
                 row[f"{size} given"] = _over(group, pick)
         if any(value is not None for key, value in row.items() if key != "method"):
+            rows.append(row)
+    return rows
+
+
+def _from_sets(shown: Mapping[str, Sequence[Record]]) -> list[Row]:
+    """Coherence of every target from every set without it, a column each; of more than three too many."""
+    rows: list[Row] = []
+    for name, group in shown.items():
+        cells = group[0].sections.get("coherence", {}).get("subsets", [])
+        row: Row = {"method": name}
+        for cell in sorted(cells, key=lambda c: group[0].names.index(c["target"])):
+            given, target = cell["given"], cell["target"]
+            if target not in given:
+
+                def pick(s: Mapping[str, Any], given: list[str] = given, target: str = target) -> float:
+                    found = s["coherence"]["subsets"]
+                    return next(c["accuracy"] for c in found if c["given"] == given and c["target"] == target)
+
+                row[f"{target} from {', '.join(given)}"] = _over(group, pick)
+        if len(row) > 1 and len(group[0].names) <= 3:
             rows.append(row)
     return rows
 
