@@ -48,10 +48,12 @@ def read_config(path: Path) -> dict[str, Any]:
     return given
 
 
-def data_digest(x: Mapping[str, torch.Tensor], mask: Mapping[str, torch.Tensor]) -> str:
-    """Return a hash of prepared data."""
+def data_digest(
+    x: Mapping[str, torch.Tensor], mask: Mapping[str, torch.Tensor], codes: torch.Tensor | None = None
+) -> str:
+    """Return a hash of prepared data, and of which rows may be paired anew."""
     digest = hashlib.sha256()
-    for name, tensor in (*x.items(), *mask.items()):
+    for name, tensor in (*x.items(), *mask.items(), *([] if codes is None else [("pairs", codes)])):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

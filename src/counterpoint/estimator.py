@@ -20,6 +20,7 @@ from counterpoint.targets import Predictions, classes_of, likelihoods, with_targ
 from counterpoint.training.checkpoint import NAME as CHECKPOINT
 from counterpoint.training.checkpoint import Checkpoint
 from counterpoint.training.options import TrainOptions
+from counterpoint.training.pairs import codes_of
 from counterpoint.training.population import Population
 from counterpoint.training.progress import ProgressLine
 
@@ -150,8 +151,7 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
             run: A directory to save the run in; nothing is written without it.
             resume: Continue the run in that directory from its last checkpoint, exactly.
             overwrite: Replace a finished run in that directory.
-            checkpoint_seconds: Least time between checkpoints in that directory; 0 writes one after every
-                epoch.
+            checkpoint_seconds: Least time between checkpoints there; 0 writes one after every epoch.
 
         Raises:
             InputError: If data or options cannot be used; before any training.
@@ -162,7 +162,7 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
         data = self._training(data, y)
         prepared = self._prepare(data)
         trainer = self._trainer(data, prepared)
-        self._summarise(data, configuration.data_digest(trainer.x, trainer.mask))
+        self._summarise(data, configuration.data_digest(trainer.x, trainer.mask, codes_of(data.pairs)))
         keeper = self._keeper(trainer, run, resume, overwrite, checkpoint_seconds)
         with ProgressLine(self.epochs, self.verbose) as line:
 
@@ -276,9 +276,9 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
         )
 
     def _trainer(self, data: MultimodalData, prepared: Preparation) -> Population:
-        options = self._options(len(data))
-        batch = prepared_batch(data, prepared, options.dtype, self.device, keep_bytes=True)
-        return Population([self._model(prepared)], batch.x, batch.mask, options, [self.seed])
+        how = self._options(len(data))
+        b = prepared_batch(data, prepared, how.dtype, self.device, keep_bytes=True)
+        return Population([self._model(prepared)], b.x, b.mask, how, [self.seed], codes=codes_of(data.pairs))
 
     def _fitted(self, trainer: Population, e: int, prepared: Preparation) -> None:
         """Take over model e of a finished trainer."""

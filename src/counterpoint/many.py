@@ -18,6 +18,7 @@ from counterpoint.manifest import MANIFEST
 from counterpoint.training.checkpoint import Checkpoint, held
 from counterpoint.training.executor import Measured, measure
 from counterpoint.training.options import OWN
+from counterpoint.training.pairs import codes_of
 from counterpoint.training.population import Population
 
 # Arguments that do not decide with whom a model can share a stack; beta and the like are in the method.
@@ -58,7 +59,11 @@ class Rows:
             data = estimator._training(self.data)
             fitted = estimator._prepare(data)
             batch = prepared_batch(data, fitted, dtype, estimator.device, keep_bytes=True)
-            self._known[key] = fitted, batch, configuration.data_digest(batch.x, batch.mask)
+            self._known[key] = (
+                fitted,
+                batch,
+                configuration.data_digest(batch.x, batch.mask, codes_of(data.pairs)),
+            )
         return self._known[key]
 
     def fingerprint(self, estimator: Counterpoint) -> str:
@@ -89,7 +94,7 @@ def measure_stack(estimator: Counterpoint, rows: Rows, most: int, *, only: int |
 
     def build(size: int) -> Population:
         models = [estimator._model(prepared) for _ in range(size)]
-        return Population(models, batch.x, batch.mask, options, range(size))
+        return Population(models, batch.x, batch.mask, options, range(size), codes=codes_of(rows.data.pairs))
 
     return measure(build, most, only=only)
 
@@ -197,7 +202,8 @@ def _fit_stack(
     options = [member._options(len(rows.data)) for member in members]
     together = len(prints) > 1
     seeds = [member.seed for member in members]
-    population = Population(models, batch.x, batch.mask, options, seeds, stacked=together)
+    codes = codes_of(rows.data.pairs)
+    population = Population(models, batch.x, batch.mask, options, seeds, stacked=together, codes=codes)
     keeper = None
     if kept is not None:
         keeper = Checkpoint(kept, [prints[i] for i in places], seconds)

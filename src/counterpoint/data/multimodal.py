@@ -23,6 +23,9 @@ class MultimodalData:
         rows: names of the rows, or None.
         labels: name -> (N, ...), kept beside the modalities and never modelled.
         categories: name -> what the codes stand for, or None where `x` holds numbers.
+        pairs: (N,) whole numbers, or None: rows with the same number are paired anew in every epoch, see
+            `counterpoint.data.sessions`.
+        notes: name -> what was taken on reading, and what left out, or None where that was all.
 
     Raises:
         InputError: the parts do not fit together, or an index does not fit the rows.
@@ -45,6 +48,8 @@ class MultimodalData:
     rows: tuple[str, ...] | None = None
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     categories: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    notes: dict[str, str | None] = field(default_factory=dict)
+    pairs: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not self.x:
@@ -72,7 +77,7 @@ class MultimodalData:
         for name, label in self.labels.items():
             if len(label) != len(self):
                 raise InputError(f"Label {name!r} has {len(label)} rows, the modalities have {len(self)}.")
-        for part in ("features", "categories"):
+        for part in ("features", "categories", "notes"):
             object.__setattr__(self, part, {name: getattr(self, part).get(name) for name in self.x})
 
     def __len__(self) -> int:
@@ -101,6 +106,7 @@ class MultimodalData:
             mask={name: mask[chosen] for name, mask in self.mask.items()},
             labels={name: label[chosen] for name, label in self.labels.items()},
             rows=None if self.rows is None else tuple(self.rows[i] for i in np.arange(len(self))[chosen]),
+            pairs=None if self.pairs is None else self.pairs[chosen],
         )
 
     def _index(self, index: Any) -> Any:
@@ -187,6 +193,19 @@ class MultimodalData:
             masks[name] = keep & old
             x[name] = np.where(expand(masks[name], x[name].shape), x[name], x[name].dtype.type(0))
         return replace(self, x=x, mask=masks)
+
+    def paired(self, codes: np.ndarray) -> "MultimodalData":
+        """Return the rows with a number each: rows with the same one may be paired anew in every epoch.
+
+        Raises:
+            InputError: not one whole number a row.
+        """
+        codes = np.asarray(codes)
+        if codes.shape != (len(self),) or codes.dtype.kind not in "iu":
+            raise InputError(
+                f"pairs are {codes.dtype} of shape {codes.shape}; give {len(self)} whole numbers."
+            )
+        return replace(self, pairs=codes.astype(np.int64))
 
     def without(self, name: str, rows: Any = None) -> "MultimodalData":
         """Return a copy with one modality hidden in the chosen rows (all rows if `rows` is None).

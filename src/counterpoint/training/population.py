@@ -24,6 +24,7 @@ from counterpoint.seeds import generator
 from counterpoint.training.bookkeeping import Progress, Sums
 from counterpoint.training.graphs import Graph, StepGraph
 from counterpoint.training.options import TrainOptions, shared, split
+from counterpoint.training.pairs import Pairs
 from counterpoint.training.weights import Weights
 
 _CHUNK = 4096  # rows per validation step
@@ -43,6 +44,7 @@ class Population:
         stacked: Whether to run under `vmap`; several models do, one does not unless it is said. A model is
             the same alone and in any stack up to rounding.
         graph: Whether to capture the step in a CUDA graph, or how; see `training.graphs`.
+        codes: (N,), of rows that are paired anew in every epoch, see `training.pairs`; None for fixed rows.
 
     Raises:
         InputError: If there is no model, the counts differ, or the models differ in their parameters, their
@@ -71,6 +73,7 @@ class Population:
         *,
         stacked: bool = False,
         graph: bool | Graph = False,
+        codes: torch.Tensor | None = None,
     ) -> None:
         each = [options] * len(models) if isinstance(options, TrainOptions) else list(options)
         _check(models, each, seeds)
@@ -78,6 +81,7 @@ class Population:
         self.x, self.mask = dict(x), dict(mask)
         self.device = next(iter(self.x.values())).device
         self._graph = StepGraph(self, Graph() if graph is True else graph) if graph else None
+        self.pairs = None if codes is None else Pairs(codes, list(self.x), self.device)
         self.complete = {k for k, v in self.mask.items() if v.all()}  # any rows' mask is that of the first
         rows = next(iter(self.x.values())).shape[0]
         self.splits = [split(rows, each[0].validation, s) for s in seeds]
@@ -152,11 +156,12 @@ class Population:
 
     def _order(self) -> tuple[torch.Tensor, list[torch.Generator]]:
         """Return the order of every running model's training rows in this epoch (E, N), and its noise."""
-        noise, order = [], []
-        for e in self.running:
-            (train, _), seed, epoch = self.splits[e], self.seeds[e], self.progress[e].epoch
-            noise.append(generator(seed, "noise", epoch, device=self.device))
-            order.append(train[torch.randperm(len(train), generator=generator(seed, "order", epoch))])
+        at = [(self.splits[e][0], self.seeds[e], self.progress[e].epoch) for e in self.running]
+        if self.pairs is not None:
+            self.pairs.draw(at)
+        noise = [generator(seed, "noise", epoch, device=self.device) for _, seed, epoch in at]
+        mixed = [torch.randperm(len(t), generator=generator(seed, "order", epoch)) for t, seed, epoch in at]
+        order = [train[m] for (train, _, _), m in zip(at, mixed, strict=True)]
         return torch.stack(order).to(self.device), noise
 
     def first_batch(self) -> tuple[torch.Tensor, list[torch.Generator]]:
@@ -198,9 +203,10 @@ class Population:
         Noise and hyperparameters are those of one model, or of a stack with (E, ...) in front.
         """
         dtype, flat, count = self.options[0].dtype, index.reshape(-1), index.numel()
-        x = {k: real(v.index_select(0, flat), dtype) for k, v in self.x.items()}
+        rows = {k: flat if self.pairs is None else self.pairs.rows(k, index) for k in self.x}
+        x = {k: real(v.index_select(0, rows[k]), dtype) for k, v in self.x.items()}
         mask = {
-            k: v[:count] if k in self.complete and count <= len(v) else v.index_select(0, flat)
+            k: v[:count] if k in self.complete and count <= len(v) else v.index_select(0, rows[k])
             for k, v in self.mask.items()
         }
         if not self.stacked:
