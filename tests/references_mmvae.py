@@ -29,7 +29,11 @@ def log_density(q, z):
 
 def reference_mmvae(row, o, h):
     q = {m: posterior(row, m, o["posterior"]) for m in row.present}
-    p = (Normal if o["posterior"] == "normal" else Laplace)(ZERO, ONE)
+    wide = ONE
+    if o["learn_prior"]:
+        theta = row.model.theta
+        wide = torch.stack([toy.D * t.exp() / sum(s.exp() for s in theta) for t in theta])
+    p = (Normal if o["posterior"] == "normal" else Laplace)(ZERO, wide)
     count, draws = len(q), o["draws"]
     z = {(m, k): draw(q[m], row.eps(k, m)) for m in q for k in range(draws)}
     if o["objective"].startswith("elbo"):

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from scipy.optimize import minimize
 
 import counterpoint as cp
+import test_laws
 import toy
 from counterpoint.errors import InputError
 from counterpoint.gradients import METHODS, _on_simplex, reconciled
 from counterpoint.impartial import Fanned, impartial
+from counterpoint.importance import IWAE
 from counterpoint.many import build_key
 from counterpoint.methods import METHODS as RECIPES
 from counterpoint.methods import method
@@ -407,6 +409,125 @@ def test_a_stack_trains_as_each_model_alone(chain):
     assert any((plain.state_dict()[k] - together[0][k]).abs().max() > 1e-6 for k in together[0])
 
 
+# --- more places, for importance-weighted bounds
+
+WEIGHED = [
+    ("mmvae", {"objective": o, "averaging": a, "draws": k, "posterior": p})
+    for o, a, k, p in (
+        ("iwae", "looser", 1, "laplace_sum"),
+        ("dreg", "looser", 3, "laplace_sum"),
+        ("dreg_mixture", "tight", 2, "normal"),
+    )
+]
+every_weighed = pytest.mark.parametrize("variant", WEIGHED, ids=toy.label)
+
+
+def weighed(variant, how, seed=0):
+    return toy.model(method(variant[0], {**variant[1], **({"impartial": how} if how else {})}), seed=seed)
+
+
+@every_weighed
+@pytest.mark.parametrize("how", ["pcgrad", "pcgrad@pq", "mgda@pqs"])
+def test_a_bound_keeps_its_value_and_each_place_changes_what_comes_before_it(variant, how):
+    plain, wrapped = weighed(variant, None), weighed(variant, how)
+    noise = toy.noise(wrapped, ROWS)
+    found = [evaluated(m, noise, toy.batch()) for m in (plain, wrapped)]
+    (loss, grads), (loss2, grads2) = found
+    close(loss.total, loss2.total, 1e-12)
+    for k in loss.terms:
+        close(loss.terms[k], loss2.terms[k], 1e-12)
+    apart = {n: (grads[n] - grads2[n]).abs().max().item() for n in grads}
+    assert any(d > 1e-6 for n, d in apart.items() if "encoder" in n)
+    assert any(d > 1e-6 for n, d in apart.items() if "decoder" in n) == ("s" in how.partition("@")[2])
+    again, grads3 = evaluated(wrapped, noise, toy.scribble(toy.batch(), "tables"))
+    assert torch.equal(loss2.total, again.total)
+    for n in grads2:
+        close(grads2[n], grads3[n], 1e-9)
+
+
+@pytest.mark.parametrize("at", ["pq", "pqs"])
+@pytest.mark.parametrize("chain", [["pcgrad"], ["gradnorm"], ["gradnorm", "pcgrad"]], ids="+".join)
+def test_within_the_mixtures_density_heads_are_the_experts(chain, at):
+    """K = 1, looser: L = sum_e w_e [...], so head n at z_e is beta w_e r_n grad log q_n(z_e)."""
+    model = weighed(WEIGHED[0], "+".join(chain) + "@" + at)
+    batch, noise, beta = toy.batch(), toy.noise(model, ROWS), 0.7
+    posterior = model.posterior(batch)
+    q, w = posterior.mixture.components, posterior.weight
+    z = posterior.experts.rsample(noise.normal)
+    orders = [None] * 3
+    if "pcgrad" in chain:
+        assert noise.uniform.shape[0] == 3 * len(at)
+        orders = [torch.argsort(u).tolist() for u in noise.uniform[:, 0].split(3)]
+    out = torch.zeros_like(z)
+    for e in range(3):
+        at_e = z[0, e].detach().requires_grad_()
+        log_q = torch.stack([q[n].log_prob(at_e) for n in range(3)])
+        held = torch.where(w > 0, w * log_q.exp(), 0.0)
+        share = (held / held.sum(0)).detach()
+        densities = []
+        for n in range(3):
+            fixed = type(q)(q.loc[n].detach(), q.scale[n].detach())
+            total = (beta * w[e] * share[n] * fixed.log_prob(at_e))[batch.present.any(0)].sum()
+            densities.append(torch.autograd.grad(total, at_e)[0].flatten())
+        out[0, e] += naive(densities, chain, orders[1]).view_as(out[0, e])
+        decoders = []
+        for m, name in enumerate(model.names):
+            nll = -model[name].weight * model[name].log_prob(at_e, batch.x[name], batch.mask[name])
+            some = torch.where(batch.present[m], w[e] * nll, 0.0).sum()
+            decoders.append(torch.autograd.grad(some, at_e)[0].flatten())
+        out[0, e] += naive(decoders, chain, orders[0]).view_as(out[0, e])
+        minus_log_p = (beta * w[e] * at_e.abs().sum(-1))[batch.present.any(0)].sum()
+        out[0, e] += torch.autograd.grad(minus_log_p, at_e)[0]
+    direct = (beta * w * torch.stack([posterior.mixture.log_prob(v.detach()) for v in z[0]]))[
+        :, batch.present.any(0)
+    ]
+    encoders = {n: p for n, p in model.named_parameters() if "encoder" in n}
+    through_z = torch.autograd.grad(z, list(encoders.values()), out, retain_graph=True)
+    beside = torch.autograd.grad(direct.sum(), list(encoders.values()))
+    total = model.loss(batch, noise, {"beta": beta}).total
+    grads = toy.gradients(model, total)
+    for n, a, b in zip(encoders, through_z, beside, strict=True):
+        close(grads[n], a + b, 1e-8)
+
+
+@pytest.mark.parametrize("chain", [["pcgrad"], ["gradnorm"]], ids="+".join)
+def test_of_decoders_parameters_heads_are_the_experts_draws(chain):
+    model = weighed(WEIGHED[0], "+".join(chain) + "@pqs", seed=4)  # experts disagree
+    batch, noise = toy.batch(), toy.noise(model, ROWS)
+    posterior, changed = model.posterior(batch), False
+    z, w = posterior.experts.rsample(noise.normal).detach(), posterior.weight
+    order = torch.argsort(noise.uniform[6:9, 0]).tolist() if "pcgrad" in chain else None
+    grads = evaluated(model, noise, batch)[1]
+    for m, name in enumerate(model.names):
+        parameters = dict(model[name].decoder.named_parameters())
+        heads = []
+        for e in range(3):
+            log_p = model[name].log_prob(z[0, e], batch.x[name], batch.mask[name])
+            own = -model[name].weight * torch.where(batch.present[m], w[e] * log_p, 0.0).sum()
+            each = torch.autograd.grad(own, list(parameters.values()))
+            heads.append(torch.cat([g.flatten() for g in each]))
+        expected = naive(heads, chain, order)
+        place = f"modalities.{m}.decoder."
+        close(torch.cat([grads[place + k].flatten() for k in parameters]), expected, 1e-8)
+        changed |= bool((expected - sum(heads)).abs().max() > 1e-6)
+    assert changed
+
+
+@pytest.mark.parametrize("variant", WEIGHED[1:], ids=toy.label)
+def test_all_places_in_a_stack_as_alone(variant):
+    recipe = method(variant[0], {**variant[1], "impartial": "pcgrad@pqs"})
+    test_laws.assert_a_stack_equals_each_alone(recipe, "tables")
+
+
+def test_one_expert_has_nothing_to_reconcile_but_decoders():
+    recipe = replace(method("poe"), objective=IWAE(draws=3, gradient="dreg"))
+    one, all_ = (toy.model(impartial(recipe, how)) for how in ("gradnorm", "gradnorm@pqs"))
+    noise = toy.noise(one, ROWS)
+    grads, grads2 = (evaluated(m, noise, toy.batch())[1] for m in (one, all_))
+    for n in grads:
+        close(grads[n], grads2[n], 1e-10)
+
+
 # --- how one asks for it
 
 
@@ -446,6 +567,9 @@ def test_every_recipe_takes_it_or_says_why_not(name):
         ("poe", "gradnorm+", r"impartial is ''; allowed are"),
         ("poe", "", r"impartial is ''; allowed are"),
         ("poe", 3, r"impartial is 3; give a word"),
+        ("mmvae", "pcgrad@q", r"behind @ is 'q'; allowed are p, pq, pqs"),
+        ("mmvae", "pcgrad@", r"behind @ is ''; allowed are"),
+        ("moe", "gradnorm+pcgrad@pq", r"'gradnorm\+pcgrad@pq', and ELBO has its rate in closed form"),
         ("mmvm", "pcgrad", r"mmvm has impartial='pcgrad', and each of its latents feeds one decoder"),
         ("independent", "mgda", r"independent has impartial='mgda'.*Take a method with one latent for all"),
     ],

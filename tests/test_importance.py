@@ -12,12 +12,14 @@ import counterpoint as cp
 import test_laws
 import test_linear_gaussian as linear
 import toy
-from counterpoint import estimates
+from counterpoint import costs, estimates, generating, inference
 from counterpoint.aggregation import Posterior
 from counterpoint.assembly import _check_family
+from counterpoint.densities import pack, unpack
 from counterpoint.distributions import DiagLaplace, Mixture, SumLaplace, kl, pairwise_kl, standard
 from counterpoint.errors import InputError
 from counterpoint.importance import AVERAGINGS, GRADIENTS, IWAE
+from counterpoint.many import Rows, build_key, fit_many
 from counterpoint.methods import method
 from counterpoint.objectives import ELBO, Noise
 
@@ -338,9 +340,10 @@ def test_weighted_draws_of_other_experts_have_the_mean_of_ones_own():
     assert error.max() < 0.02 * da.mean(0).abs().max()
 
 
-@pytest.mark.parametrize("posterior", ["laplace_sum", "normal"])
-def test_the_tight_bound_is_the_estimate_of_the_log_likelihood(posterior):
+@pytest.mark.parametrize(("posterior", "learn_prior"), [("normal", False), ("laplace_sum", True)])
+def test_the_tight_bound_is_the_estimate_of_the_log_likelihood(posterior, learn_prior):
     options = {"objective": "iwae", "averaging": "tight", "draws": 3000, "posterior": posterior}
+    options["learn_prior"] = learn_prior
     vae = toy.model(method("mmvae", options))
     for name in vae.names:
         vae[name].weight = 1.0
@@ -368,6 +371,95 @@ def test_fits_saves_and_answers(tmp_path):
     assert all(np.isfinite(v).all() for v in made.values())
 
 
+# --- a prior whose scale is learned
+
+
+def learned(posterior="laplace_sum", **options):
+    """A model whose prior has the scales 0.5 and 1.5."""
+    vae = toy.model(method("mmvae", {"posterior": posterior, "learn_prior": True, **options}))
+    with torch.no_grad():
+        vae.theta.copy_(torch.log(torch.tensor([1.0, 3.0], dtype=F)))
+    return vae
+
+
+SCALES = torch.tensor([0.5, 1.5], dtype=F)
+FAMILIES = [("laplace_sum", torch.distributions.Laplace), ("normal", torch.distributions.Normal)]
+every_family = pytest.mark.parametrize(("posterior", "family"), FAMILIES)
+
+
+@every_family
+def test_a_learned_prior_gives_the_likelihood_of_the_integral(posterior, family):
+    vae, batch = learned(posterior), toy.batch(rows=1).given(("a",))
+    found = estimates.log_likelihood(vae, batch, draws=8000, generator=torch.Generator().manual_seed(0))
+    grid = torch.linspace(-16, 16, 401, dtype=F)
+    z = torch.cartesian_prod(grid, grid)
+    log_p = family(torch.zeros(2, dtype=F), SCALES).log_prob(z).sum(1)
+    log_p = log_p + vae["a"].log_prob(z[:, None], batch.x["a"], batch.mask["a"])[:, 0]
+    expected = torch.logsumexp(log_p, 0) + 2 * math.log(grid[1] - grid[0])
+    assert abs(found.log_p.item() - expected.item()) < 5 * found.effective.item() ** -0.5 + 2e-3
+
+
+@every_family
+def test_a_learned_prior_is_what_is_drawn_from_and_what_knows_nothing(posterior, family):
+    vae = learned(posterior)
+    density = generating.prior_of(vae)
+    z = torch.randn((5, 2), generator=torch.Generator().manual_seed(0), dtype=F)
+    expected = family(torch.zeros(2, dtype=F), SCALES)
+    for p in (density, unpack(pack(density))):
+        torch.testing.assert_close(p.log_prob(z), expected.log_prob(z).sum(1))
+        drawn = p.sample(40_000, torch.Generator().manual_seed(1))
+        torch.testing.assert_close(drawn.std(0), expected.stddev, rtol=0.03, atol=0)
+    nothing = test_laws.cut(toy.batch(), [1] * 20_000)
+    blind = inference.draw(inference.joint(vae, nothing), 1, torch.Generator().manual_seed(2))[0]
+    torch.testing.assert_close(blind.std(0), expected.stddev, rtol=0.03, atol=0)
+    posterior = vae.posterior(toy.batch())
+    rate = torch.distributions.kl_divergence(family(posterior.experts.loc, posterior.experts.scale), expected)
+    held = torch.where(posterior.weight > 0, posterior.weight * rate.sum(-1), 0.0).sum(0)
+    told = costs.rates(vae, toy.batch(), generator=torch.Generator().manual_seed(0))["rate"]
+    torch.testing.assert_close(told, torch.where(toy.batch().present.any(0), held, 0.0))
+
+
+def test_at_the_start_a_learned_prior_is_the_standard_one():
+    for posterior in ("laplace_sum", "normal"):
+        options = {"posterior": posterior, "draws": 2}
+        plain, other = (toy.model(method("mmvae", {**options, "learn_prior": on})) for on in (False, True))
+        other.load_state_dict({**plain.state_dict(), "theta": torch.zeros(2, dtype=F)})
+        noise = toy.noise(plain, ROWS)
+        losses = [m.loss(toy.batch(), noise, {"beta": 0.6}).total for m in (plain, other)]
+        torch.testing.assert_close(*losses, rtol=1e-12, atol=1e-12)
+    assert plain.theta is None
+    assert [len(list(m.parameters())) for m in (plain, other)] == [24, 25]
+
+
+def test_what_is_learned_of_the_prior_trains_in_stacks_and_stays_with_the_run(tmp_path):
+    rng = np.random.default_rng(0)
+    data = {"a": rng.normal(size=(60, 5)), "b": rng.normal(size=(60, 4))}
+    data["b"][:9] = np.nan
+    fits = [
+        cp.Counterpoint("mmvae", latent_dim=3, epochs=2, options=o, seed=s, device="cpu")
+        for o in ({"learn_prior": True}, {"learn_prior": False})
+        for s in (0, 1)
+    ]
+    keys = [build_key(f, 60) for f in fits]
+    assert keys[0] == keys[1] != keys[2] == keys[3]
+    rows = Rows(cp.read(data))
+    fit_many(fits[:2], rows, [tmp_path / "0", tmp_path / "1"])
+    thetas = []
+    for seed in (0, 1):
+        one = cp.load(tmp_path / str(seed))
+        theta = one.model_.theta.detach().double()
+        assert theta.abs().max() > 1e-4
+        density = generating.prior_of(one.model_)
+        np.testing.assert_allclose(density.scale, 3 * torch.softmax(theta, 0), rtol=1e-5)
+        assert all(np.isfinite(v).all() for v in one.sample(4, seed=0).values())
+        alone = cp.Counterpoint(
+            "mmvae", latent_dim=3, epochs=2, options={"learn_prior": True}, seed=seed, device="cpu"
+        ).fit(data)
+        np.testing.assert_allclose(alone.model_.theta.detach(), theta, atol=1e-4)
+        thetas.append(theta)
+    assert not torch.equal(*thetas)
+
+
 def test_presets():
     paper = method("mmvae", {"preset": "paper"})
     assert paper.objective == IWAE(30, "looser", "dreg")
@@ -387,6 +479,7 @@ def test_presets():
         ({"averaging": "loser"}, "Did you mean 'looser'"),
         ({"posterior": "laplce"}, "Did you mean 'laplace'"),
         ({"draws": 0}, "whole number of at least 1"),
+        ({"learn_prior": 1}, "learn_prior is 1; give true or false"),
     ],
 )
 def test_options_that_mean_nothing(options, says):

@@ -1,7 +1,7 @@
 """Encoders of several modalities at once: of all of them together, and of those that a prior may read."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -10,6 +10,22 @@ from counterpoint.shapes import Bool, Float, Tensor
 
 if TYPE_CHECKING:
     from counterpoint.model import MultimodalVAE
+
+
+class Encoded(NamedTuple):
+    """What the encoders say of a batch.
+
+    Args:
+        shared: What the aggregation reads: q(z | x_m), (M, B, D), and last, where the method has a joint
+            encoder, q(z | X), which is only meant where all modalities are present. Of a conditional method
+            p(z | x_m), and last p(z | x_o) of all that is there.
+        private: q(w_m | x_m), (M, B, W), where the method has private latents. Absent ones are standard.
+        context: What decoders may read of the observed modalities, (B, units), of a conditional method.
+    """
+
+    shared: Unimodal
+    private: Unimodal | None
+    context: Tensor | None = None
 
 
 def joint_heads(

@@ -54,7 +54,7 @@ def rates(model: MultimodalVAE, batch: Batch, *, generator: torch.Generator) -> 
             shape = (1, *posterior.experts.loc.shape)
             noise = torch.randn(shape, generator=generator, dtype=weight.dtype, device=weight.device)
             z = posterior.experts.rsample(noise)
-            rate = model.method.prior.rate(posterior, z, present, model.method.final())
+            rate = model.prior.rate(posterior, z, present, model.method.final())
             rate = torch.where(weight > 0, weight * rate, 0.0)
             shared = model.method.aggregation.shared
             rates = rate.sum(0)[None] if shared else rate

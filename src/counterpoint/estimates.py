@@ -15,13 +15,13 @@ from counterpoint.errors import InputError
 from counterpoint.evaluation.likelihood import ImportanceEstimate, importance_log_likelihood
 from counterpoint.inference import CHUNK, check_names, chunks
 from counterpoint.model import MultimodalVAE
-from counterpoint.priors import MixtureOfExperts, NoPrior, StandardNormal
+from counterpoint.priors import MixtureOfExperts, NoPrior, Unconditional
 
 
 def why_no_likelihood(model: MultimodalVAE) -> str | None:
     """Return why log p(x) of this model's method is not defined; None if it is."""
     prior, name = model.method.prior, model.method.name
-    if isinstance(prior, StandardNormal):
+    if isinstance(prior, Unconditional):
         return None
     if isinstance(prior, MixtureOfExperts):
         return f"the prior of {name} depends on the data, h(z|X), so it is no model of p(X)"
@@ -54,7 +54,7 @@ def log_likelihood(
     log p(x | library size).
 
     Args:
-        model: A model whose rate was against N(0, I).
+        model: A model whose rate was against N(0, I), or against a prior whose scale it learned.
         batch: Rows.
         targets: Modalities whose log-likelihood is estimated, where the row has them; all unless given.
         given: What the proposal sees; the targets unless given. Not for separate latents.
@@ -159,12 +159,15 @@ def _estimate(
             densities.append(density)
         return torch.cat(latents, 1), torch.cat(densities, 1)
 
+    prior = model.prior
+    assert isinstance(prior, Unconditional)
+
     def log_joint(z: torch.Tensor) -> torch.Tensor:
         log_ps = []
         for (proposal, part), latent in zip(parts, z.split(counts, 1), strict=True):
             experts, shared = proposal.shared.experts, latent[..., :dim]
             assert not isinstance(experts, Point)
-            log_p = standard(experts[0]).log_prob(shared)
+            log_p = prior.of(experts[0]).log_prob(shared)
             for name, i in places.items():
                 read = shared
                 if width:

@@ -17,7 +17,7 @@ from counterpoint.distributions import DiagLaplace, Point
 from counterpoint.errors import InputError, choose, whole
 from counterpoint.estimates import why_no_likelihood
 from counterpoint.model import MultimodalVAE
-from counterpoint.priors import StandardNormal
+from counterpoint.priors import LearnedScale, Unconditional
 from counterpoint.pseudo_inputs import PseudoInputs
 from counterpoint.seeds import derive, generator
 
@@ -27,13 +27,15 @@ MOST = 20_000  # rows that a density is fitted on
 def prior_of(model: MultimodalVAE) -> Standard | None:
     """Return the prior that the method was trained against, if it can be drawn from; else None.
 
-    That is N(0, I) (the standard Laplace for Laplace posteriors). A prior that depends on the data (mmvm) and
-    none at all (ae) leave nothing to draw from.
+    That is N(0, I) (the standard Laplace for Laplace posteriors), with its scale where that was learned. A
+    prior that depends on the data (mmvm) and none at all (ae) leave nothing to draw from.
     """
-    if not isinstance(model.method.prior, StandardNormal):
+    prior = model.prior
+    if not isinstance(prior, Unconditional):
         return None
     laplace = issubclass(model.method.posterior, DiagLaplace)  # type: ignore[arg-type]
-    return Standard.of(model.latent_dim, "laplace" if laplace else "normal")
+    scale = prior.scale.detach().double().cpu().numpy() if isinstance(prior, LearnedScale) else None
+    return Standard.of(model.latent_dim, "laplace" if laplace else "normal", scale)
 
 
 def latents(model: MultimodalVAE, batch: Batch, seed: int) -> tuple[torch.Tensor, np.ndarray]:

@@ -1,6 +1,7 @@
 """Importance-weighted objectives: tighter bounds than the ELBO, from several draws of one shared latent."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -8,14 +9,14 @@ import torch
 
 from counterpoint.aggregation import Posterior
 from counterpoint.batch import Batch
-from counterpoint.distributions import Mixture, Point, standard
+from counterpoint.distributions import Mixture, Point
 from counterpoint.errors import InputError, choose, whole
-from counterpoint.objectives import Loss, Needs, Noise
-from counterpoint.priors import Hyper, StandardNormal
+from counterpoint.objectives import Fan, Loss, Needs, Noise
+from counterpoint.priors import Hyper, Unconditional
 from counterpoint.shapes import Bool, Float, Tensor
 
 if TYPE_CHECKING:
-    from counterpoint.model import MultimodalVAE
+    from counterpoint.model import Modality, MultimodalVAE
 
 AVERAGINGS = ("looser", "tight")
 GRADIENTS = ("reparameterised", "sticking", "dreg", "dreg_mixture")
@@ -33,6 +34,26 @@ class Weighed(NamedTuple):
     log_p: Tensor
     rate: Tensor
     log_w: Tensor
+
+
+class Fans(NamedTuple):
+    """Where gradients meet in a bound; functions that change no value, for `impartial` to step between.
+
+    Args:
+        latents: From the joint posterior and its draws (K, E, B, D) to what each modality is decoded from,
+            the draws themselves unless given.
+        densities: From the draws to what the density of each expert is taken at within log q(z | X),
+            (S, K, E, B, D); the draws themselves unless given.
+        decode: From a modality and what it is decoded from to its decoder's output; `Modality.decode` unless
+            given.
+    """
+
+    latents: Fan | None = None
+    densities: Callable[[Tensor], Tensor] | None = None
+    decode: "Callable[[Modality, Tensor], Tensor] | None" = None
+
+
+PLAIN = Fans()
 
 
 @dataclass(frozen=True)
@@ -75,7 +96,7 @@ class IWAE:
 
     Raises:
         InputError: If an option is none of those, or (in a step) the method has a latent for every modality,
-            private latents or another prior than the standard one.
+            private latents or a prior that depends on the row.
 
     Source: Burda et al. 2016 (IWAE), eq. 8; Shi et al. 2019 (MMVAE), eq. 3 and Appendix; Roeder et al. 2017,
     eq. 8 (`sticking`); Tucker et al. 2019 (DReG), eq. 6-8.
@@ -100,8 +121,16 @@ class IWAE:
 
     def __call__(self, model: "MultimodalVAE", batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
         """Return the loss per row and its terms, in nats."""
+        return self.across(PLAIN, model, batch, noise, hyper)
+
+    def through(self, fan: Fan, model: "MultimodalVAE", batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
+        """Return the same, where the latents reach the decoders through a fan."""
+        return self.across(Fans(fan), model, batch, noise, hyper)
+
+    def across(self, fans: Fans, model: "MultimodalVAE", batch: Batch, noise: Noise, hyper: Hyper) -> Loss:
+        """Return the same through all fans."""
         method = model.method
-        if not isinstance(method.prior, StandardNormal):
+        if not isinstance(method.prior, Unconditional):
             raise InputError(
                 f"{method.name} has an importance-weighted objective and {type(method.prior).__name__} as "
                 "prior; the weights need the density of a fixed one: take StandardNormal."
@@ -111,7 +140,7 @@ class IWAE:
                 f"{method.name} has an importance-weighted objective and latents of single modalities; it "
                 "takes one shared latent and no others: take another aggregation, and private_dim 0."
             )
-        return self.bound(model, batch, model.posterior(batch), noise.normal, hyper)
+        return self.bound(model, batch, model.posterior(batch), noise.normal, hyper, fans)
 
     def bound(
         self,
@@ -120,18 +149,22 @@ class IWAE:
         posterior: Posterior,
         normal: Float[Tensor, "K E B D"],
         hyper: Hyper,
+        fans: Fans = PLAIN,
     ) -> Loss:
         """Return the loss per row of a joint posterior that explains what its targets say, and its terms."""
         beta, q = hyper["beta"], posterior.mixture
+        prior = model.prior
+        assert isinstance(prior, Unconditional)
         assert not isinstance(q.components, Point), "points have no density"
-        p = standard(q.components)
+        p = prior.of(q.components)
         z, w = posterior.experts.rsample(normal), q.weight
         targets = posterior.targets & (w > 0).unsqueeze(1)  # (E, M, B)
         correction: float | Tensor = 0.0
         if self.gradient in ("dreg", "dreg_mixture"):
             fixed = _held_fixed(q)
             with torch.no_grad():
-                before = _weigh(model, batch, targets, z, fixed.log_prob(z) - p.log_prob(z), beta)
+                same, rate = [z] * len(model.names), fixed.log_prob(z) - p.log_prob(z)
+                before = _weigh(model, batch, targets, same, rate, beta)
                 again = beta * (1 - self._normalised(before.log_w, w))  # (K, E, B)
             if self.gradient == "dreg_mixture":
                 own = _own_share(fixed, z)
@@ -139,7 +172,11 @@ class IWAE:
                 correction = beta * self._summed(before.log_w, w, own - own.detach())
             # The value of z, and the factor's multiple of its gradient.
             z = z.detach() + (1 - again).unsqueeze(-1) * (z - z.detach())
-        found = _weigh(model, batch, targets, z, self._log_q(q, z) - p.log_prob(z), beta)
+        # (S, K, E, B, D) to (K, E, S, B, D), or z for all S experts alike.
+        at = z.unsqueeze(-3) if fans.densities is None else fans.densities(z).movedim(0, 2)
+        rate = self._log_q(q, at) - p.log_prob(z)
+        latents = [z] * len(model.names) if fans.latents is None else fans.latents(posterior, z)
+        found = _weigh(model, batch, targets, latents, rate, beta, fans.decode)
         anything = targets.any(0).any(0)  # (B,)
         share = torch.where(w > 0, w / self.draws, 0.0)  # (E, B)
         distortion = -torch.einsum("eb,kemb->mb", share, found.log_p)
@@ -148,14 +185,15 @@ class IWAE:
         total = torch.where(anything, correction - self._averaged(found.log_w, w), 0.0)
         return Loss(total, {**terms, "rate": rate})
 
-    def _log_q(self, q: Mixture, z: Float[Tensor, "K E B D"]) -> Float[Tensor, "K E B"]:
-        """Return log q(z | X), with the gradient that was chosen."""
+    def _log_q(self, q: Mixture, at: Float[Tensor, "K E #S B D"]) -> Float[Tensor, "K E B"]:
+        """Return log q(z | X), with the gradient that was chosen; `at` is z, once or once for each expert."""
         if self.gradient == "reparameterised":
-            return q.log_prob(z)
-        if self.gradient != "dreg_mixture":
-            return _held_fixed(q).log_prob(z)
-        own = torch.eye(q.weight.shape[0], dtype=torch.bool, device=z.device).unsqueeze(-1)
-        return torch.logsumexp(torch.where(own, _parts(_held_fixed(q), z), _parts(q, z)), 2)
+            return torch.logsumexp(_parts(q, at), 2)
+        fixed = _parts(_held_fixed(q), at)
+        if self.gradient == "dreg_mixture":
+            own = torch.eye(q.weight.shape[0], dtype=torch.bool, device=at.device).unsqueeze(-1)
+            fixed = torch.where(own, fixed, _parts(q, at))
+        return torch.logsumexp(fixed, 2)
 
     def _averaged(self, log_w: Float[Tensor, "K E B"], w: Float[Tensor, "E B"]) -> Float[Tensor, "B"]:
         """Return the bound: the logarithm of the mean weight, or the mean of the experts' logarithms."""
@@ -191,31 +229,32 @@ def _held_fixed(q: Mixture) -> Mixture:
     return Mixture(type(parts)(parts.loc.detach(), parts.scale.detach()), q.weight)
 
 
-def _parts(q: Mixture, z: Float[Tensor, "K E B D"]) -> Float[Tensor, "K E S B"]:
+def _parts(q: Mixture, at: Float[Tensor, "K E #S B D"]) -> Float[Tensor, "K E S B"]:
     """Return log w_s + log q_s(z) of every draw under every expert; -inf for those that weigh nothing."""
     assert not isinstance(q.components, Point), "points have no density"
-    return _shared_out(q.components.log_prob(z.unsqueeze(-3)), q.weight)
+    return _shared_out(q.components.log_prob(at), q.weight)
 
 
 def _own_share(q: Mixture, z: Float[Tensor, "K E B D"]) -> Float[Tensor, "K E B"]:
     """Return p_e(z_e), the responsibility of the expert that a draw is of."""
     own = torch.eye(q.weight.shape[0], dtype=torch.bool, device=z.device).unsqueeze(-1)
-    return torch.where(own, torch.softmax(_parts(q, z), 2), 0.0).sum(2)
+    return torch.where(own, torch.softmax(_parts(q, z.unsqueeze(-3)), 2), 0.0).sum(2)
 
 
 def _weigh(
     model: "MultimodalVAE",
     batch: Batch,
     targets: Bool[Tensor, "E M B"],
-    z: Float[Tensor, "K E B D"],
+    latents: Sequence[Float[Tensor, "K E B D"]],
     rate: Float[Tensor, "K E B"],
     beta: float | Tensor,
+    decode: "Callable[[Modality, Tensor], Tensor] | None" = None,
 ) -> Weighed:
     """Decode every modality from every draw, and weigh the draws."""
-    each = [
-        modality.log_prob(z, batch.x[name], batch.mask[name])
-        for name, modality in zip(model.names, model.modalities, strict=True)
-    ]
+    each = []
+    for z, name, modality in zip(latents, model.names, model.modalities, strict=True):
+        out = modality.decode(z) if decode is None else decode(modality, z)
+        each.append(modality.likelihood.log_prob(out, batch.x[name], batch.mask[name]))
     log_p = torch.where(targets, torch.stack(each, 2), 0.0)  # (K, E, M, B)
     v = log_p.new_tensor([modality.weight for modality in model.modalities])
     return Weighed(log_p, rate, (v.unsqueeze(-1) * log_p).sum(2) - beta * rate)

@@ -1,21 +1,21 @@
 """The model: modalities, each with encoder, decoder and likelihood, tied together by a method."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
 from counterpoint.aggregation import Posterior
 from counterpoint.batch import Batch
-from counterpoint.conditional import conditional_heads, joint_heads
+from counterpoint.conditional import Encoded, conditional_heads, joint_heads
 from counterpoint.distributions import DiagNormal, Unimodal
 from counterpoint.errors import InputError, number, whole
 from counterpoint.likelihoods import Likelihood
 from counterpoint.nn.joint import JointEncoder
 from counterpoint.objectives import Loss, Needs, Noise
-from counterpoint.priors import Hyper
+from counterpoint.priors import Hyper, LearnedScale
 from counterpoint.schedules import Schedule
 from counterpoint.shapes import Bool, Float, Tensor
 
@@ -119,22 +119,6 @@ class Method:
         return {k: s.end for k, s in self.hyper.items()}
 
 
-class Encoded(NamedTuple):
-    """What the encoders say of a batch.
-
-    Args:
-        shared: What the aggregation reads: q(z | x_m), (M, B, D), and last, where the method has a joint
-            encoder, q(z | X), which is only meant where all modalities are present. Of a conditional method
-            p(z | x_m), and last p(z | x_o) of all that is there.
-        private: q(w_m | x_m), (M, B, W), where the method has private latents. Absent ones are standard.
-        context: What decoders may read of the observed modalities, (B, units), of a conditional method.
-    """
-
-    shared: Unimodal
-    private: Unimodal | None
-    context: Tensor | None = None
-
-
 class Modality(nn.Module):
     """One kind of measurement: its encoder, its decoder, its likelihood and its weight in the loss.
 
@@ -165,16 +149,18 @@ class Modality(nn.Module):
         self.auxiliary = nn.Parameter(torch.zeros(auxiliary)) if auxiliary else None
         self.network_dtype: torch.dtype | None = None  # lower precision of the two networks, set by a trainer
 
-    def run(self, network: nn.Module, read: Tensor) -> Tensor:
+    def run(self, network: Callable[[Tensor], Tensor], read: Tensor) -> Tensor:
         """Run a network on what it reads (B, ...), in the networks' precision; the result has the input's."""
         if self.network_dtype is None:
             return network(read).to(read.dtype)
         with torch.autocast(read.device.type, dtype=self.network_dtype):
             return network(read).to(read.dtype)
 
-    def decode(self, z: Float[Tensor, "*axes D"]) -> Tensor:
-        """Return the decoder's output for latents with any axes in front, (..., *output_shape)."""
-        out = self.run(self.decoder, z.reshape(-1, z.shape[-1]))
+    def decode(
+        self, z: Float[Tensor, "*axes D"], decoder: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor:
+        """Return the decoder's (or another's) output for latents with any axes, (..., *output_shape)."""
+        out = self.run(self.decoder if decoder is None else decoder, z.reshape(-1, z.shape[-1]))
         return out.reshape(*z.shape[:-1], *out.shape[1:])
 
     def log_prob(self, z: Float[Tensor, "*axes B D"], x: Tensor, mask: Tensor) -> Float[Tensor, "*axes B"]:
@@ -240,6 +226,13 @@ class MultimodalVAE(nn.Module):
         self.target = target
         self.method = method
         self.latent_dim = whole("latent_dim", latent_dim)
+        learns = isinstance(method.prior, LearnedScale)
+        self.theta = nn.Parameter(torch.zeros(self.latent_dim)) if learns else None
+
+    @property
+    def prior(self) -> Prior:
+        """The method's prior, with what the model has learned of it."""
+        return self.method.prior if self.theta is None else LearnedScale(self.theta)
 
     def __getitem__(self, name: str) -> Modality:
         return self.modalities[self.names.index(name)]
@@ -250,7 +243,10 @@ class MultimodalVAE(nn.Module):
         return [modality.likelihood.encode(batch.x[name], batch.mask[name]) for name, modality in named]
 
     def encode(self, batch: Batch, present: Bool[Tensor, "M B"]) -> Encoded:
-        """Return what the encoders say, the standard normal (Laplace) where a modality is absent."""
+        """Return what the encoders say, the standard normal (Laplace) where a modality is absent.
+
+        Where the prior's scale is learned, it is that prior.
+        """
         return self.encode_read(self.read(batch), present)
 
     def encode_read(self, read: Sequence[Tensor], present: Bool[Tensor, "M B"]) -> Encoded:
@@ -269,7 +265,10 @@ class MultimodalVAE(nn.Module):
             private = family.from_heads(own)
         if self.joint is not None:
             there = torch.cat([there, joint_heads(self, read, present)[None]])
-        return Encoded(family.from_heads(there), private)
+        shared = family.from_heads(there)
+        if self.theta is not None:
+            shared = LearnedScale(self.theta).unless(present, shared)
+        return Encoded(shared, private)
 
     def unimodal(self, batch: Batch, present: Bool[Tensor, "M B"]) -> Unimodal:
         """Return q(z | x_m) for every modality, (M, B, D); the standard normal where it is absent."""

@@ -133,7 +133,7 @@ class ELBO:
             private = own(encoded.private, noise.private(len(model.names), model.latent_dim), present)
             noise = Noise(noise.shared(decoded.weight.shape[0], model.latent_dim), noise.uniform)
         z = decoded.experts.rsample(noise.normal)  # (K, E, B, D)
-        rate = model.method.prior.rate(posterior, z, present, hyper)
+        rate = model.prior.rate(posterior, z, present, hyper)
         return self.bound(model, batch, decoded, z, posterior.weight, rate, hyper, private, fan)
 
     def bound(

@@ -1,14 +1,24 @@
 """Priors over the latent, each with its rate: what an expert costs in nats."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from counterpoint.aggregation import Posterior
-from counterpoint.distributions import DiagLaplace, DiagNormal, Mixture, Point, kl, kl_standard, pairwise_kl
+from counterpoint.distributions import (
+    DiagLaplace,
+    DiagNormal,
+    Mixture,
+    Point,
+    Unimodal,
+    kl,
+    kl_standard,
+    pairwise_kl,
+    standard,
+)
 from counterpoint.errors import InputError, choose
-from counterpoint.shapes import Float, Tensor
+from counterpoint.shapes import Bool, Float, Tensor
 
 RATES = ("pairwise", "mixture", "mixture_bound")
 GRADIENTS = ("reparameterised", "path")
@@ -24,9 +34,60 @@ class StandardNormal:
         StandardNormal()
     """
 
+    def of(self, like: DiagNormal | DiagLaplace) -> DiagNormal | DiagLaplace:
+        """Return p in the family and with the axes of `like`."""
+        return standard(like)
+
     def rate(self, posterior: Posterior, z: Tensor, present: Tensor, hyper: Hyper) -> Float[Tensor, "E B"]:
         """Return the rate of every expert, (E, B)."""
         return kl_standard(posterior.experts)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class LearnedScale:
+    """A prior of the posteriors' family whose scale is learned; rate KL(q_e || p).
+
+        p(z) = prod_d p(z_d),    loc 0,    scale D softmax(theta)
+
+    so its scales sum to D, and theta = 0 is the standard member. A row with nothing observed costs nothing.
+
+    Args:
+        theta: (D,). The model owns it, and says which prior it makes (`MultimodalVAE.prior`); a method, which
+            has no parameters, leaves it out.
+
+    Source: Shi et al. 2019 (MMVAE), an option of the released code, from its description.
+
+    Example:
+        >>> LearnedScale(torch.log(torch.tensor([1.0, 3.0]))).scale.round(decimals=4).tolist()
+        [0.5, 1.5]
+    """
+
+    theta: Float[Tensor, "D"] | None = field(default=None, compare=False)
+
+    @property
+    def scale(self) -> Float[Tensor, "D"]:
+        """Return the scales, (D,)."""
+        assert self.theta is not None, "the model has theta: ask it for its prior"
+        return self.theta.shape[-1] * torch.softmax(self.theta, -1)
+
+    def of(self, like: DiagNormal | DiagLaplace) -> DiagNormal | DiagLaplace:
+        """Return p in the family and with the axes of `like`."""
+        return type(like)(torch.zeros_like(like.loc), self.scale.expand_as(like.scale))
+
+    def unless(self, present: Bool[Tensor, "M B"], q: Unimodal) -> DiagNormal | DiagLaplace:
+        """Return q (M, B, D) where a modality is present and p elsewhere."""
+        assert not isinstance(q, Point), "points have no density"
+        there, p = present.unsqueeze(-1), self.of(q)
+        return type(q)(torch.where(there, q.loc, p.loc), torch.where(there, q.scale, p.scale))
+
+    def rate(self, posterior: Posterior, z: Tensor, present: Tensor, hyper: Hyper) -> Float[Tensor, "E B"]:
+        """Return the rate of every expert, (E, B)."""
+        q = posterior.experts
+        assert not isinstance(q, Point), "points have no density"
+        return torch.where(present.any(0), kl(q, self.of(q)), 0.0)
+
+
+Unconditional = StandardNormal | LearnedScale  # priors that depend on no row: rows can be drawn from them
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The density that a recipe was trained against: N(0, I), or the standard Laplace."""
+"""The density that a recipe was trained against: N(0, I), the standard Laplace, or a learned scale."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ class Standard:
 
     Args:
         settings: `kind`, `dim` (D) and `family`.
+        scale: (D,), of a prior whose scale was learned with the model; None for 1.
 
     Example:
         >>> p = Standard.of(2)
@@ -29,12 +30,13 @@ class Standard:
     """
 
     settings: dict[str, Any]
+    scale: np.ndarray | None = None
 
     @classmethod
-    def of(cls, dim: int, family: str = "normal") -> "Standard":
-        """Return it for D dimensions; the family is `"normal"` or `"laplace"`."""
+    def of(cls, dim: int, family: str = "normal", scale: np.ndarray | None = None) -> "Standard":
+        """Return it for D dimensions, `"normal"` or `"laplace"`; the scale (D,) is 1 unless given."""
         choose("family", family, FAMILIES)
-        return cls({"kind": "standard", "dim": whole("dim", dim), "family": family})
+        return cls({"kind": "standard", "dim": whole("dim", dim), "family": family}, scale)
 
     @classmethod
     def fit(cls, z: torch.Tensor, seed: int) -> "Standard":
@@ -44,7 +46,8 @@ class Standard:
     @property
     def _distribution(self) -> DiagNormal | DiagLaplace:
         zero = torch.zeros(self.settings["dim"], dtype=torch.float64)
-        return FAMILIES[self.settings["family"]](zero, torch.ones_like(zero))
+        scale = torch.ones_like(zero) if self.scale is None else torch.from_numpy(self.scale)
+        return FAMILIES[self.settings["family"]](zero, scale)
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Return n draws, (n, D)."""
@@ -56,10 +59,10 @@ class Standard:
         return self._distribution.log_prob(z.double())
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return its arrays: none."""
-        return {}
+        """Return its arrays: none, or the learned scale."""
+        return {} if self.scale is None else {"scale": self.scale}
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> "Standard":
         """Make it again."""
-        return cls.of(settings["dim"], settings["family"])
+        return cls.of(settings["dim"], settings["family"], arrays.get("scale"))

@@ -5,18 +5,19 @@ from typing import Any
 
 import torch
 
-from counterpoint.aggregation import MixtureOfProducts
+from counterpoint.aggregation import MixtureOfProducts, Posterior
 from counterpoint.batch import Batch
-from counterpoint.distributions import DiagLaplace, DiagNormal, Point, SumLaplace
+from counterpoint.distributions import DiagLaplace, DiagNormal, Point, SumLaplace, Unimodal
 from counterpoint.errors import InputError, choose, whole
 from counterpoint.importance import IWAE
 from counterpoint.methods._options import resolve
 from counterpoint.methods._papers import Paper
 from counterpoint.model import Method, MultimodalVAE, Objective
 from counterpoint.objectives import ELBO, Loss, Needs, Noise
-from counterpoint.priors import Hyper, StandardNormal
+from counterpoint.priors import Hyper, LearnedScale, StandardNormal
 from counterpoint.schedules import Scheduled, schedule
 from counterpoint.shapes import Bool, Float, Tensor
+from counterpoint.subsets import observed_whole
 
 PAPER = Paper(
     ("Shi, Yuge", "Siddharth, N.", "Paige, Brooks", "Torr, Philip H. S."),
@@ -42,6 +43,7 @@ def mmvae(
     averaging: str | None = None,
     draws: int | None = None,
     posterior: str | None = None,
+    learn_prior: bool = False,
     preset: str | None = None,
 ) -> Method:
     """Return MMVAE.
@@ -54,7 +56,8 @@ def mmvae(
                      L = -log 1/(M K) sum_{r,k} exp lw_{r,k}       (`averaging="tight"`)
 
     Every expert decodes everything: K M^2 decodings a row, twice (once without gradients) for the two `dreg`,
-    2 K M for `elbo`. p(z) is the standard Laplace (N(0, I) for normal posteriors), its scale not learned.
+    2 K M for `elbo`. p(z) is the standard Laplace (N(0, I) for normal posteriors), or with `learn_prior`
+    has the scale D softmax(theta), theta a parameter that starts at 0 (`priors.LearnedScale`).
     `iwae`, `dreg` and `dreg_mixture` bound the same by different gradients, see
     `counterpoint.importance.IWAE`: the paper's `dreg` is biased in the encoders, `dreg_mixture` is not. The
     paper's scaling of the likelihoods is the modalities' own weights (`weights` of the estimator).
@@ -65,6 +68,7 @@ def mmvae(
         averaging: `"looser"` (unless given) or `"tight"`; not of the ELBOs.
         draws: K, latent draws per expert, 5 unless given.
         posterior: `"laplace_sum"` (Laplace whose scales sum to D, unless given), `"laplace"` or `"normal"`.
+        learn_prior: Whether the prior's scale is learned, false unless given.
         preset: `"paper"` (dreg, looser, K = 30) or `"elbo"` (elbo_naive, K = 1).
 
     Raises:
@@ -78,6 +82,8 @@ def mmvae(
     """
     given = {"objective": objective, "averaging": averaging, "draws": draws, "posterior": posterior}
     o = resolve(preset, PRESETS, DEFAULTS, given)
+    if not isinstance(learn_prior, bool):
+        raise InputError(f"learn_prior is {learn_prior!r}; give true or false.")
     kind = choose("objective", o["objective"], OBJECTIVES)
     count, bound = whole("draws", o["draws"]), None
     if kind in GRADIENTS:
@@ -91,19 +97,46 @@ def mmvae(
     else:
         o["averaging"] = None
         bound = ELBO(draws=count) if kind == "elbo_naive" else CrossWeighted(count)
-    return _method(schedule("beta", beta), bound, o)
+    return _method(schedule("beta", beta), bound, {**o, "learn_prior": learn_prior})
 
 
 def _method(beta: Any, bound: Objective, o: dict[str, Any]) -> Method:
+    learned = o["learn_prior"]
     return Method(
         "mmvae",
-        MixtureOfProducts("singletons"),
-        StandardNormal(),
+        AsEncoded() if learned else MixtureOfProducts("singletons"),
+        LearnedScale() if learned else StandardNormal(),
         bound,
         posterior=POSTERIORS[choose("posterior", o["posterior"], POSTERIORS)],
         hyper={"beta": beta},
         options={"beta": str(beta), **{k: v for k, v in o.items() if v is not None}},
     )
+
+
+@dataclass(frozen=True)
+class AsEncoded:
+    """The mixture of the unimodal posteriors as the encoders give them, without a prior of its own.
+
+    In a row with nothing observed every expert is then what the model holds for an absent modality: the prior
+    with its learned scale, where `MixtureOfProducts("singletons")` would put the standard one.
+
+    Example:
+        >>> q = DiagNormal(torch.zeros(2, 1, 1), torch.full((2, 1, 1), 3.0))
+        >>> AsEncoded()(q, torch.zeros(2, 1, dtype=torch.bool)).mixture.components.scale.flatten().tolist()
+        [3.0, 3.0]
+    """
+
+    shared = True
+
+    def experts(self, modalities: int) -> int:
+        """E."""
+        return modalities
+
+    def __call__(self, q: Unimodal, present: Bool[Tensor, "M B"]) -> Posterior:
+        """Return every unimodal posterior as an expert that explains all that is present."""
+        modalities = present.shape[0]
+        weight = observed_whole([(m,) for m in range(modalities)], present, q.loc.dtype).weight
+        return Posterior(q, weight, present.expand(modalities, -1, -1), (slice(None),) * modalities)
 
 
 @dataclass(frozen=True)
@@ -138,7 +171,7 @@ class CrossWeighted:
             others = torch.where(weight > 0, weight * ratio[:, :, d], 0.0).sum(1)
             each = weight[d] * own + others * cross
             distortions.append(-torch.where(present[d], each, 0.0).mean(0))
-        rates = model.method.prior.rate(posterior, z, present, hyper)
+        rates = model.prior.rate(posterior, z, present, hyper)
         rate = torch.where(weight > 0, weight * rates, 0.0).sum(0)
         terms = {f"distortion/{n}": x for n, x in zip(model.names, distortions, strict=True)}
         weights = rate.new_tensor([modality.weight for modality in model.modalities])
