@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-
 JOURNALS = {"Biometrika", "Journal of Econometrics", "Neural Computation", "Neural Networks"}
 
 
