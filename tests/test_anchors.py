@@ -6,10 +6,13 @@ from math import log
 import pytest
 import torch
 
+import toy
 from counterpoint.aggregation import Average, MixtureOfProducts, Posterior, Product, Separate, stratified
 from counterpoint.distributions import DiagNormal
 from counterpoint.likelihoods import Categorical, Laplace
-from counterpoint.methods import mmvm
+from counterpoint.methods import cmmd, mmvm
+from counterpoint.mmd import squared_mmd
+from counterpoint.objectives import Noise
 from counterpoint.priors import RATES, MixtureOfExperts
 from counterpoint.schedules import Schedule
 
@@ -165,3 +168,44 @@ def test_uniform_text(length, classes, floor):
     found = -Categorical((length,), classes).log_prob(logits, codes, torch.tensor([True])).item()
     assert found == pytest.approx(length * log(classes))
     assert found == pytest.approx(floor, abs=0.05)
+
+
+# CMMD
+
+
+def conditional(latent, q, p, **options):
+    """A model of cmmd that says q(z|x_o, x_m) and p(z|x_o) of every row, (means, variances) each."""
+    kinds = {"o": ("normal", (1,), False), "m": ("normal", (1,), False)}
+    model = toy.model(cmmd(observed=["o"], **options), kinds, latent=latent)
+    with torch.no_grad():
+        for head, (loc, variance) in ((model.joint.head, q), (model.prior_head, p)):
+            head.weight.zero_()
+            head.bias[:latent], head.bias[latent:] = loc, log(variance)
+    return model, kinds
+
+
+@pytest.mark.parametrize(("kl", "nats"), [("correct", 0.346574), ("released", 0.596574)])
+def test_the_rate_of_cmmd(kl, nats):
+    """KL(N(0, 1) || N(1, 2)), and the released code's, whose trace term lacks its 1/2."""
+    model, kinds = conditional(1, (0.0, 1.0), (1.0, 2.0), kl=kl, kl_weight=0.4, mmd_weight=0.0)
+    batch = toy.batch(kinds, 4, missing=False)
+    loss = model.loss(batch, toy.noise(model, 4), model.method.at(0))
+    for row in range(4):
+        assert loss.terms["rate"][row].item() == pytest.approx(nats, abs=5e-7)
+        rest = model["m"].weight * loss.terms["distortion/m"][row]
+        assert (loss.total[row] - rest).item() == pytest.approx(0.4 * nats, abs=5e-7)
+
+
+def test_the_discrepancy_of_cmmd():
+    """{(0, 0), (1, 0)} against {(0, 1), (2, 0)}, by itself and as what the objective draws of q and p."""
+    a, b = (torch.tensor(v, dtype=toy.DTYPE) for v in ([[0, 0], [1, 0]], [[0, 1], [2, 0]]))
+    assert squared_mmd(a, b, torch.full((2,), 0.5, dtype=toy.DTYPE)).item() == pytest.approx(
+        0.266647, abs=5e-7
+    )
+    model, kinds = conditional(2, (0.0, 1.0), (0.0, 1.0), kl_weight=0.3, mmd_scale=7.0)
+    batch = toy.batch(kinds, 2, missing=False)
+    noise = Noise(torch.stack([a, b])[None], toy.noise(model, 2).uniform)
+    loss = model.loss(batch, noise, model.method.at(0))
+    assert loss.terms["mmd"].mean().item() == pytest.approx(0.266647, abs=5e-7)
+    rest = model["m"].weight * loss.terms["distortion/m"]
+    assert (loss.total - rest).mean().item() == pytest.approx(0.7 * 7 * 0.266647, abs=5e-6)

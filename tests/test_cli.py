@@ -496,7 +496,7 @@ def test_a_missing_extra_is_named(error, said, monkeypatch, capsys):
 def test_what_cannot_be_written_is_one_line(fitted, capsys):
     out = str(fitted / "data.npz" / "z.npz")
     assert "z.npz" in refused(capsys, ["embed", str(fitted / "run"), str(fitted / "data.npz"), "--out", out])
-    argv = ["embed", str(fitted / "run"), str(fitted / "data.npz"), "--out", "z.csv"]
+    argv = ["embed", str(fitted / "run"), str(fitted / "data.npz"), "--out", "z.txt"]
     assert "must end in .npz" in refused(capsys, argv)
 
 

@@ -51,3 +51,11 @@ def test_halfway():
     assert Schedule("cosine", 1.0, 0.0, 100).at(50) == pytest.approx(0.5)
     assert Schedule("cosine", 0.0, 2.0, 100).at(25) == pytest.approx(2 - (1 + 2**-0.5))
     assert Schedule("exp", 1.0, 0.01, 100).at(50) == pytest.approx(0.1, rel=1e-6)
+
+
+def test_a_step_has_two_values_and_nothing_between():
+    s = schedule("classifier_weight", "step:0:10:2000")
+    assert [s.at(t) for t in (0, 1, 1999, 2000, 2001, 10**6)] == [0, 0, 0, 10, 10, 10]
+    down = Schedule("step", 3.0, 0.5, 1)
+    assert [down.at(t) for t in (0, 1)] == [3.0, 0.5]
+    assert str(s) == "step:0:10:2000"

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from counterpoint.errors import InputError, choose, number, whole
 
-KINDS = ("constant", "linear", "cosine", "exp")
+KINDS = ("constant", "linear", "cosine", "exp", "step")
 _FLOOR = 1e-10  # keeps the logarithm of a zero end value finite, as in the released MMVM code
 
 
@@ -19,9 +19,10 @@ class Schedule:
         linear   (1 - t/T) start + (t/T) end
         cosine   end + (start - end)/2 (1 + cos(pi t/T))
         exp      max(start exp(t/T (log(end + 1e-10) - log(start + 1e-10))), end)
+        step     start while t < T, then end
 
     Args:
-        kind: `constant`, `linear`, `cosine` or `exp`.
+        kind: `constant`, `linear`, `cosine`, `exp` or `step`.
         start: Value at step 0, at least 0.
         end: Value at the last step; for `constant` the same as `start`.
         steps: T, in optimiser steps.
@@ -56,6 +57,8 @@ class Schedule:
             return self.start
         if share == 1.0:
             return self.end
+        if self.kind == "step":
+            return self.start
         if self.kind == "linear":
             return (1 - share) * self.start + share * self.end
         if self.kind == "cosine":
@@ -93,6 +96,9 @@ def schedule(what: str, given: Scheduled) -> Schedule:
         0.5
         >>> schedule("beta", "linear:0:1:200").at(100)
         0.5
+        >>> two_stages = schedule("classifier_weight", "step:0:10:2000")
+        >>> two_stages.at(1999), two_stages.at(2000)
+        (0.0, 10.0)
     """
     if isinstance(given, Schedule):
         return given

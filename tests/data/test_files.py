@@ -109,9 +109,9 @@ def test_other_paths(tmp_path):
     (tmp_path / "mice.npz").write_bytes(b"")
     with pytest.raises(InputError, match=r"Did you mean 'mice\.npz'"):
         read(tmp_path / "mise.npz")
-    (tmp_path / "d.h5ad").write_bytes(b"")
-    with pytest.raises(InputError, match=r"\.h5ad.*\.npz, \.csv or \.tsv"):
-        read(tmp_path / "d.h5ad")
+    (tmp_path / "d.xlsx").write_bytes(b"")
+    with pytest.raises(InputError, match=r"\.xlsx.*\.npz, \.h5ad, .*\.csv, \.tsv"):
+        read(tmp_path / "d.xlsx")
     with pytest.raises(InputError, match="no file or folder"):
         read(tmp_path / "none" / "d.npz")
     with pytest.raises(InputError, match="groups is for one table"):
@@ -192,10 +192,10 @@ def test_folder_of_arrays(tmp_path):
 def test_bad_folders(tmp_path):
     with pytest.raises(InputError, match="holds no data"):
         read(tmp_path)
-    (tmp_path / "a.parquet").write_bytes(b"")
-    with pytest.raises(InputError, match=r"'a\.parquet'.*\.npy, \.npz, \.csv, \.tsv"):
+    (tmp_path / "a.xlsx").write_bytes(b"")
+    with pytest.raises(InputError, match=r"'a\.xlsx'.*\.npy, \.npz, \.csv, \.tsv, \.parquet"):
         read(tmp_path)
-    (tmp_path / "a.parquet").unlink()
+    (tmp_path / "a.xlsx").unlink()
     np.save(tmp_path / "a.npy", np.ones((3, 1)))
     (tmp_path / "a.csv").write_text("x\n1\n2\n3\n")
     with pytest.raises(InputError, match=r"a\.csv and a\.npy"):

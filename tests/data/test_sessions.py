@@ -72,13 +72,13 @@ def test_bins():
     trace = spikes.astype(float)
     assert np.allclose(binned(trace, t, window=(0.2, 0.7)), trace[:, 2:7].mean(1, keepdims=True))
     assert binned(spikes, t).shape == (2, 1, 3)
-    for given, message in (
+    for wrong, message in (
         ({"window": (5, 6)}, "no sample lies in the window 5 to 6 s"),
         ({"width": 0.01}, "holds 0.1 of the 8 samples"),
         ({"width": 3.0}, "holds 30 of the 8 samples"),
     ):
         with pytest.raises(InputError, match=message):
-            binned(spikes, t, **given)
+            binned(spikes, t, **wrong)
     with pytest.raises(InputError, match="times must ascend"):
         binned(spikes, t[::-1])
     with pytest.raises(InputError, match=r"give \(trials, time, neurons\)"):
@@ -99,7 +99,7 @@ def sessions(seed=0, counts=(90, 75), classes=6):
 
 
 def test_a_latent_is_shared_by_sessions_that_share_classes_alone():
-    """A probe of one animal's latents tells the class from the other's; with conditions shuffled it does not."""
+    """A probe of one animal's latents tells the class from the other's, and not if shuffled."""
     from sklearn.linear_model import LogisticRegression
 
     trials, on = sessions()

@@ -1,4 +1,4 @@
-"""Published figures: checked when a recipe is read, kept with its runs, shown apart from what was measured."""
+"""Published figures: checked when a recipe is read, kept with its runs, shown apart from what is ours."""
 
 import json
 

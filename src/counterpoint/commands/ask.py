@@ -1,6 +1,16 @@
 """Verbs that ask a run about rows, and write the answer."""
 
-from counterpoint.commands.parts import asked, names, say_next, unit, write_npz
+from counterpoint.commands.parts import (
+    CELLS,
+    asked,
+    asked_cells,
+    check_out,
+    names,
+    say_next,
+    unit,
+    write_latents,
+    write_npz,
+)
 
 
 def embed(
@@ -12,13 +22,18 @@ def embed(
         run: A run directory.
         data: Rows with the modalities of the run; some may be absent.
         given: Only look at these modalities, with commas.
-        out: The .npz to write: `joint`, and `modality/NAME` for each.
+        out: The .npz to write: `joint`, `modality/NAME` for each, and the names of the `rows`; or a .csv or
+            .parquet with the column `id`; or a .h5mu or .h5ad, a copy of the data with `obsm["X_cp"]`.
         how: mixture, precision (weighed by it) or product of the observed posteriors.
     """
+    check_out(out, (".csv", ".parquet", *CELLS))
+    if out.endswith(CELLS):
+        _into_cells(run, data, out, given=names(given), how=how)
+        return say_next("impute", run, data)
     estimator, found = asked(run, data)
     joint = estimator.embed(found, names(given), how=how)
     each = {f"modality/{k}": v for k, v in estimator.embed_each(found).items()}
-    write_npz(out, {"joint": joint, **each})
+    write_latents(out, {"joint": joint, **each}, found.rows)
     print(f"{joint.shape[0]} rows x {joint.shape[1]} dimensions · wrote {out}: {', '.join(['joint', *each])}")
     say_next("impute", run, data)
 
@@ -65,18 +80,23 @@ def impute(
         run: A run directory.
         data: Rows; every one is imputed from whatever it has.
         to: The modalities to impute, with commas; all unless given.
-        out: The .npz to write: `NAME/filled`, `NAME/mean`, `NAME/spread`.
+        out: The .npz to write: `NAME/filled`, `NAME/mean`, `NAME/spread`, and the names of the `rows`; or a
+            .h5mu or .h5ad, a copy of the data with `layers["cp_imputed"]`.
         draws: Predictive draws.
         how: mixture, precision (weighed by it) or product of the observed posteriors.
     """
     from counterpoint.report.screen import show_table
 
+    check_out(out)
+    if out.endswith(CELLS):
+        _into_cells(run, data, out, to=names(to), impute=True, how=how, draws=draws)
+        return say_next("embed", run, data)
     estimator, found = asked(run, data)
     made = estimator.impute(found, names(to), draws=draws, how=how)
     parts = {
         f"{k}/{part}": getattr(v, part) for k, v in made.items() for part in ("filled", "mean", "spread")
     }
-    write_npz(out, parts)
+    write_latents(out, parts, found.rows)
     cells = [["modality", "missing", "counted in"]]
     for name in made:
         absent = int((~found.mask[name]).sum()) if name in found.mask else "all"
@@ -84,6 +104,28 @@ def impute(
     show_table(cells)
     print(f"wrote {out}")
     say_next("embed", run, data)
+
+
+def _into_cells(
+    run: str,
+    data: str,
+    out: str,
+    *,
+    given: list[str] | None = None,
+    to: list[str] | None = None,
+    impute: bool = False,
+    how: str,
+    draws: int = 32,
+) -> None:
+    """Write a copy of an AnnData or MuData with what the run says of its cells."""
+    from counterpoint.data.omics_annotate import annotate
+    from counterpoint.data.omics_files import write_file
+
+    cells, estimator, found = asked_cells(run, data, out)
+    to = list(estimator.modalities_) if impute and to is None else to
+    made = annotate(cells, estimator, data=found, given=given, to=to, how=how, draws=draws)
+    write_file(out, cells)
+    print(f"{len(found)} cells, none dropped · wrote {out}: {', '.join(made)}")
 
 
 def predict(

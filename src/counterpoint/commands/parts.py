@@ -9,12 +9,16 @@ if TYPE_CHECKING:
     from counterpoint.evaluate import Evaluation
 
 
-def asked(run: str, data: str) -> tuple[Any, Any]:
-    """Load a run, and read what of its modalities the data have."""
+def asked(run: str, data: Any) -> tuple[Any, Any]:
+    """Load a run, and read what of its modalities the data have: a path, an AnnData or a MuData."""
     from counterpoint import runs
     from counterpoint.data import read
+    from counterpoint.data.omics import read_for
+    from counterpoint.data.omics_files import is_file, is_object
 
     estimator = runs.load(run)
+    if is_object(data) or is_file(data):
+        return estimator, read_for(estimator, data)
     try:
         found = read(data, modalities=estimator.modalities_)  # a file may hold arrays that are none of ours
     except InputError:
@@ -40,6 +44,80 @@ def write_npz(path: str, arrays: dict[str, Any]) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     atomic.write(path, content.getvalue())
+
+
+def write_latents(path: str, arrays: dict[str, Any], rows: tuple[str, ...] | None) -> None:
+    """Write arrays (N, D) by name, with the names of the rows: .npz, or one table as .csv or .parquet.
+
+    A table has the column `id` (`row`, counted from 0, where rows have no names) and `NAME_0`, `NAME_1`, ...
+    """
+    import csv
+    import io
+
+    from counterpoint import atomic
+
+    if path.endswith(".npz"):
+        import numpy as np
+
+        return write_npz(path, arrays if rows is None else {**arrays, "rows": np.array(rows)})
+    first = "row" if rows is None else "id"
+    heads = [f"{k.removeprefix('modality/')}_{i}" for k, v in arrays.items() for i in range(v.shape[1])]
+    count = len(next(iter(arrays.values())))
+    named = range(count) if rows is None else rows
+    if path.endswith(".parquet"):
+        return _write_parquet(path, first, list(named), heads, list(arrays.values()))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([first, *heads])
+    for i, name in enumerate(named):
+        cells = [v for part in arrays.values() for v in part[i].tolist()]
+        writer.writerow([name, *("" if v != v else f"{v:.9g}" for v in cells)])
+    atomic.write(path, out.getvalue())
+
+
+def _write_parquet(path: str, first: str, named: list[Any], heads: list[str], parts: list[Any]) -> None:
+    """Write a table by pandas and pyarrow."""
+    import io
+
+    import numpy as np
+
+    from counterpoint import atomic
+
+    try:
+        import pandas as pd
+
+        table = pd.DataFrame(np.concatenate(parts, axis=1), columns=heads)
+        table.insert(0, first, named)
+        content = io.BytesIO()
+        table.to_parquet(content, engine="pyarrow", index=False)
+    except ImportError as error:
+        raise InputError(
+            f"writing {path} needs pandas and pyarrow; pip install pandas pyarrow, or give a name in .csv."
+        ) from error
+    atomic.write(path, content.getvalue())
+
+
+CELLS = (".h5mu", ".h5ad")
+
+
+def check_out(out: str, others: tuple[str, ...] = CELLS) -> None:
+    """Refuse a name that no writer of the verb knows, before anything is computed."""
+    if not out.endswith((".npz", *others)):
+        raise InputError(
+            f"out is {out!r}; its name must end in .npz, {', '.join(others[:-1])} or {others[-1]}."
+        )
+
+
+def asked_cells(run: str, data: str, out: str) -> tuple[Any, Any, Any]:
+    """Return the AnnData or MuData of a file, with the run and its rows, if `out` may be written from it."""
+    from pathlib import Path
+
+    from counterpoint.data.omics_files import check_out, is_file, open_file
+
+    there = is_file(data) and Path(data).exists()
+    cells = open_file(Path(data)) if there else None
+    check_out(out, cells, data)
+    return cells, *asked(run, cells)
 
 
 def check_npz(path: str) -> None:

@@ -92,7 +92,7 @@ def inspect(data: str, modalities: str | None = None, labels: str | None = None)
     """Show what is in a data file, and how it would be modelled.
 
     Args:
-        data: An .npz, or a folder with one file per modality.
+        data: An .npz, .h5ad, .h5mu or .zarr, or a folder with one file per modality.
         modalities: Only these entries, with commas.
         labels: Entries that are labels, not modalities, with commas.
     """
@@ -112,6 +112,9 @@ def inspect(data: str, modalities: str | None = None, labels: str | None = None)
     print(
         f"patterns   {' · '.join(patterns[:6])}{' · ...' if len(patterns) > 6 else ''}   No row is dropped."
     )
+    notes = [f"{name} {note}" for name, note in found.notes.items() if note is not None]
+    if notes:
+        print(f"read as    {' · '.join(notes)}")
     if found.labels:
         print(f"labels, not modelled: {', '.join(found.labels)}")
     say_next("fit", data, modalities=modalities, labels=labels)

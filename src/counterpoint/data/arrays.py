@@ -1,7 +1,6 @@
 """`read`: from a dict of arrays, a table, a file or a folder to `MultimodalData`."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any
@@ -9,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from counterpoint.data.columns import is_a, is_sparse, named_index
+from counterpoint.data.groups import split_frame
 from counterpoint.data.multimodal import MultimodalData, check_names, unequal
-from counterpoint.data.rows import common_rows, to_label
+from counterpoint.data.omics import SingleCell, read_omics
+from counterpoint.data.omics_files import is_object
+from counterpoint.data.rows import by_id, common_rows, labels_by_id, to_label
 from counterpoint.data.values import check_name, to_values
-from counterpoint.errors import InputError, choose, nearest
+from counterpoint.errors import InputError, choose
 
 __all__ = ["MultimodalData", "assemble", "read"]
 
@@ -25,19 +27,35 @@ def read(
     groups: Mapping[str, Iterable[Any]] | None = None,
     labels: Iterable[str] | Mapping[str, Any] | None = None,
     unobserved: str = "refuse",
+    id: str | None = None,
+    layers: Mapping[str, str] | None = None,
+    obsm: Mapping[str, str] | None = None,
+    features: Mapping[str, Sequence[str]] | None = None,
+    features_most: int | None = None,
+    memory: float | None = None,
 ) -> MultimodalData:
     """Read several modalities of the same rows; what is missing becomes a mask, no row is dropped.
 
     Args:
         source: name -> (N, *event) as numpy array, DataFrame, Series, torch tensor or nested list; a
-            DataFrame with two levels of columns (modality, feature) or with `groups`; a path to `.npz`,
-            `.csv`, `.tsv` or a folder; or `MultimodalData`. NaN is a missing value.
+            DataFrame with two levels of columns (modality, feature) or with `groups`; an AnnData or MuData;
+            a path to `.h5ad`, `.h5mu`, `.zarr`, `.npz`, a table (`.csv`, `.tsv`, `.parquet`, `.feather`) or
+            a folder; or `MultimodalData`. NaN is a missing value.
             DataFrames whose indexes name their rows are joined by them.
         modalities: which to take, in this order; None takes all.
         mask: name -> bool, (N,) or (N, *event), True where observed, for data that cannot hold NaN.
         groups: modality -> columns of one DataFrame; columns in no group are left out.
         labels: names of entries (or columns) that are labels, or name -> (N, ...) of labels.
         unobserved: "refuse" a modality that no row has (training), or "keep" it (asking a fitted model).
+        id: column of every table that names its rows, as text. Tables are joined by it, never by position,
+            and the rows are sorted by it, so that neither the order in the tables nor where they lack an id
+            decides about a fit.
+        layers: modality -> layer of its AnnData (or `X`, `raw`); raw counts are looked for unless given: in
+            `.X`, `layers["counts"]`, `.raw.X`.
+        obsm: name of a further modality -> key of an AnnData's `obsm`, a DataFrame or an array.
+        features: modality -> the columns of an AnnData or MuData that are taken, in this order.
+        features_most: of more columns of an AnnData or MuData those of largest variance; 20,000 unless given.
+        memory: GiB that its dense tables may take; half of what the machine has left unless given.
 
     Raises:
         InputError: anything that cannot be read; says what was given, what is allowed and what to do.
@@ -53,15 +71,45 @@ def read(
     """
     if mask is not None and not isinstance(mask, Mapping):
         raise InputError(f"mask is a {type(mask).__name__}; give a dict, name of a modality -> bool array.")
+    cells = SingleCell(layers, obsm, features, features_most, memory)
     if isinstance(source, (str, PathLike)):
         from counterpoint.data.files import read_path
 
         return read_path(
-            source, modalities=modalities, mask=mask, groups=groups, labels=labels, unobserved=unobserved
+            source,
+            modalities=modalities,
+            mask=mask,
+            groups=groups,
+            labels=labels,
+            unobserved=unobserved,
+            id=id,
+            cells=cells,
         )
+    if is_object(source):
+        _no(f"{type(source).__name__}, which names its rows and columns", groups=groups, id=id)
+        return read_omics(
+            source, cells, modalities=modalities, mask=mask, labels=labels, unobserved=unobserved
+        )
+    cells.refuse(f"a {type(source).__name__}")
     if isinstance(source, MultimodalData):
+        _no("MultimodalData, whose rows are joined already", id=id)
         return _again(source, modalities, mask, groups, labels)
-    if is_a(source, "pandas.DataFrame"):
+    source, labels = _tables(source, groups, labels, id)
+    return assemble(
+        source,
+        modalities=modalities,
+        mask=mask,
+        labels=labels,
+        unobserved=unobserved,
+        by_name=id is not None,
+    )
+
+
+def _tables(source: Any, groups: Any, labels: Any, id: str | None) -> tuple[Mapping[Any, Any], Any]:
+    """Return modality -> what the user gave for it, and the labels; rows named by the column `id`."""
+    labels = labels if id is None else labels_by_id(labels, id)
+    if frame := is_a(source, "pandas.DataFrame"):
+        source = source if id is None else by_id("the table", source, id)
         source, labels = split_frame(source, groups, labels)
     elif groups is not None:
         raise InputError(
@@ -74,7 +122,16 @@ def read(
             "path or "
             f"MultimodalData.{hint}"
         )
-    return assemble(source, modalities=modalities, mask=mask, labels=labels, unobserved=unobserved)
+    if id is not None and not frame:
+        source = {name: by_id(repr(name), table, id) for name, table in source.items()}
+    return source, labels
+
+
+def _no(what: str, **options: Any) -> None:
+    """Refuse options that the data have no use for."""
+    for name, given in options.items():
+        if given is not None:
+            raise InputError(f"{name} is for tables; the data are {what}. Leave it out.")
 
 
 def assemble(
@@ -85,8 +142,9 @@ def assemble(
     labels: Iterable[str] | Mapping[str, Any] | None = None,
     features: Mapping[str, tuple[str, ...]] | None = None,
     unobserved: str = "refuse",
+    by_name: bool = False,
 ) -> MultimodalData:
-    """Put a dict of modalities together; `read` describes the arguments.
+    """Put a dict of modalities together; `read` describes the arguments, `by_name` sorts the rows.
 
     Example:
         >>> assemble({"a": [[1.0], [2.0]]}, features={"a": ("age",)}).features
@@ -109,7 +167,7 @@ def assemble(
             raise InputError(
                 f"modality {name!r} is never observed: every value is missing or masked. Leave it out."
             )
-    values, index = common_rows(values)
+    values, index = common_rows(values, by_name=by_name)
     lengths = {name: len(one.x) for name, one in values.items()}
     if len(set(lengths.values())) > 1:
         raise unequal(lengths)
@@ -183,77 +241,3 @@ def _plain_label(data: MultimodalData, name: str) -> np.ndarray:
     """Return a modality as a label: the names of its categories, if it has them, instead of codes."""
     names = data.categories[name]
     return data.x[name] if names is None else np.array(names)[data.x[name]]
-
-
-def split_frame(frame: Any, groups: Any, labels: Any) -> tuple[dict[Any, Any], Any]:
-    """Part one DataFrame into modalities by `groups` or by the first level of its columns; and its labels.
-
-    Example:
-        >>> import pandas as pd
-        >>> frame = pd.DataFrame({"g1": [1.0, 2.0], "g2": [3.0, 4.0], "p": [5.0, 6.0]})
-        >>> parts, _ = split_frame(frame, {"gene": ["g1", "g2"], "protein": ["p"]}, None)
-        >>> list(parts), parts["gene"].shape
-        (['gene', 'protein'], (2, 2))
-    """
-    if getattr(frame.columns, "nlevels", 1) > 1:
-        if groups is not None:
-            raise InputError(
-                "groups is given for a DataFrame whose columns have levels; give one or the other."
-            )
-        first = frame.columns.get_level_values(0)
-        parts = {}
-        for name in dict.fromkeys(first):
-            parts[name] = frame.loc[:, first == name]
-            parts[name].columns = parts[name].columns.droplevel(0)
-        return parts, labels
-    columns = list(frame.columns)
-    if not isinstance(groups, Mapping) or not groups:
-        raise InputError(
-            f"groups is {groups!r}; a DataFrame with {len(columns)} columns needs "
-            f"groups={{'modality': [columns], ...}}, or "
-            "columns of two levels (modality, feature)."
-        )
-    owner: dict[Any, str] = {}
-    counts, place = Counter(columns), {column: i for i, column in enumerate(columns)}
-    parts: dict[Any, Any] = {}
-    for name, chosen in groups.items():
-        check_name(name)
-        if isinstance(chosen, (str, bytes)) or not isinstance(chosen, Iterable):
-            raise InputError(f"groups[{name!r}] is {chosen!r}; give a list of columns.")
-        chosen = list(chosen)
-        if not chosen:
-            raise InputError(f"groups[{name!r}] is empty; give it at least one column, or leave it out.")
-        for column in chosen:
-            _own_column(owner, name, column, counts)
-        parts[name] = frame.iloc[:, [place[column] for column in chosen]]
-    asked = labels
-    if labels is not None and not isinstance(labels, Mapping):
-        asked = {}
-        for label in check_names("labels", labels, [c for c in columns if isinstance(c, str)]):
-            if label in owner:
-                raise InputError(f"Column {label!r} is a label and in group {owner[label]!r}; name it once.")
-            asked[label] = frame.iloc[:, place[label]]
-    return parts, asked
-
-
-def _own_column(owner: dict[Any, str], name: str, column: Any, counts: Counter[Any]) -> None:
-    """Note that a column belongs to a group, once."""
-    if column not in counts:
-        columns = list(counts)
-        raise InputError(
-            f"groups[{name!r}] names the column {column!r}, which the DataFrame does not have; it has "
-            f"{len(columns)}, such as "
-            f"{', '.join(map(repr, columns[:5]))}.{nearest(str(column), map(str, columns))}"
-        )
-    if counts[column] > 1:
-        raise InputError(
-            f"Column {column!r} (groups[{name!r}]) stands in the DataFrame twice; rename one of them."
-        )
-    if column in owner:
-        where = (
-            f"twice in group {name!r}"
-            if owner[column] == name
-            else f"in two groups, {owner[column]!r} and {name!r}"
-        )
-        raise InputError(f"Column {column!r} is {where}; a column belongs to one modality.")
-    owner[column] = name

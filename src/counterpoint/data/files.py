@@ -1,4 +1,4 @@
-"""Modalities from a file or a folder: `.npz`, `.csv`, `.tsv`, or one file per modality."""
+"""Modalities from a file or a folder: `.npz`, AnnData, MuData, a table, or one file per modality."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,12 +9,19 @@ from typing import Any
 import numpy as np
 
 from counterpoint.data.arrays import assemble, read
-from counterpoint.data.loading import entries, load_one, load_table
+from counterpoint.data.loading import TABLES, entries, load_one, load_table
 from counterpoint.data.multimodal import MultimodalData, check_names
+from counterpoint.data.omics import SingleCell, read_omics
+from counterpoint.data.omics_files import is_file, open_file
+from counterpoint.data.rows import labels_by_id
 from counterpoint.errors import InputError, nearest
 
-IN_FOLDER = (".npy", ".npz", ".csv", ".tsv")
-ALONE = ".npz, .csv or .tsv with groups=..., or a folder with one .npy, .npz, .csv or .tsv per modality"
+IN_FOLDER = (".npy", ".npz", *TABLES)
+ALONE = (
+    ".npz, .h5ad, .h5mu, .zarr, a table (.csv, .tsv, .parquet, .feather) with groups=..., or a folder with "
+    "one .npy, .npz or table per modality"
+)
+NOTHING_SAID = SingleCell()
 _ASIDE = re.compile(r"(\..*|readme.*|licen[cs]e.*)", re.IGNORECASE)  # hidden files and files about the data
 
 
@@ -26,13 +33,17 @@ def read_path(
     groups: Mapping[str, Iterable[Any]] | None = None,
     labels: Iterable[str] | Mapping[str, Any] | None = None,
     unobserved: str = "refuse",
+    id: str | None = None,
+    cells: SingleCell = NOTHING_SAID,
 ) -> MultimodalData:
     """Read a file or folder; the options are those of `counterpoint.data.read`.
 
     `.npz`: numeric arrays of two or more dimensions are modalities, other arrays of the same length labels,
     `NAME__mask` is the mask of NAME, `NAME_features` the names of its columns; text of another length is left
-    aside. Folder: one file per modality; `labels.csv` or `labels.npy` are labels. `.csv`, `.tsv`: one table,
-    parted by `groups`; a first column called `id`, `index` or nothing names the rows.
+    aside. Folder: one file per modality; `labels.csv` or `labels.npy` are labels. `.csv`, `.tsv`, `.parquet`,
+    `.feather`: one table, parted by `groups`; a first column called `id`, `index` or nothing names the rows,
+    unless `id` names another. `.h5ad`, `.h5mu`, `.zarr`: AnnData or MuData; `cells` is what `read` is told of
+    them.
 
     Raises:
         InputError: no such file, another kind of file, a file that is damaged or holds pickled objects.
@@ -53,8 +64,16 @@ def read_path(
             f"There is no file or folder {str(path)!r}; give {ALONE}.{nearest(path.name, beside)}"
         )
     suffix = path.suffix.lower()
-    if suffix in (".csv", ".tsv") and path.is_file():
-        table = load_table(path)
+    if is_file(path):
+        if groups is not None or id is not None:
+            word = "id" if groups is None else "groups"
+            raise InputError(f"{word} is for tables; {path.name} names its rows and columns. Leave it out.")
+        return read_omics(
+            open_file(path), cells, modalities=modalities, mask=mask, labels=labels, unobserved=unobserved
+        )
+    cells.refuse(f"in {path.name}")
+    if suffix in TABLES and path.is_file():
+        table = load_table(path, id)
         if groups is None:
             raise InputError(
                 f"{path.name} is one table with {table.shape[1]} columns; say which column belongs to which "
@@ -62,15 +81,23 @@ def read_path(
                 "groups={'rna': [columns], 'protein': [columns]}."
             )
         return read(
-            table, modalities=modalities, mask=mask, groups=groups, labels=labels, unobserved=unobserved
+            table,
+            modalities=modalities,
+            mask=mask,
+            groups=groups,
+            labels=labels,
+            unobserved=unobserved,
+            id=id,
         )
     if groups is not None:
         raise InputError(
             f"groups is for one table (.csv, .tsv, DataFrame); {path.name} has its modalities already."
         )
     if path.is_dir():
-        return _read_folder(path, modalities, mask, labels, unobserved)
+        return _read_folder(path, modalities, mask, labels, unobserved, id)
     if suffix == ".npz":
+        if id is not None:
+            raise InputError(f"id is for tables; {path.name} holds arrays, row i of each is the same thing.")
         return _read_npz(path, modalities, mask, labels, unobserved)
     raise InputError(
         f"{path.name} is of a kind that is not read here ({suffix or 'no suffix'}); give {ALONE}."
@@ -165,8 +192,11 @@ def _features(name: str, arrays: Mapping[str, np.ndarray]) -> tuple[str, ...] | 
     return None
 
 
-def _read_folder(path: Path, modalities: Any, mask: Any, labels: Any, unobserved: str) -> MultimodalData:
+def _read_folder(
+    path: Path, modalities: Any, mask: Any, labels: Any, unobserved: str, id: str | None
+) -> MultimodalData:
     """Read a folder with one file per modality."""
+    labels = labels if id is None else labels_by_id(labels, id)
     files = [p for p in sorted(path.iterdir()) if not _ASIDE.fullmatch(p.name)]
     other = [p.name for p in files if not p.is_file() or p.suffix.lower() not in IN_FOLDER]
     if other:
@@ -192,14 +222,14 @@ def _read_folder(path: Path, modalities: Any, mask: Any, labels: Any, unobserved
         if "labels" in by_name and "labels" not in list(modalities or [])
         else {}
     )
-    kept: dict[str, Any] = {name: load_one(file) for name, file in known.items()}
+    kept: dict[str, Any] = {name: load_one(file, id) for name, file in known.items()}
     table: Any = kept.get("labels")
     if hasattr(table, "columns"):
         kept = {str(column): table.iloc[:, i] for i, column in enumerate(table.columns)}
     source: dict[str, Any] = dict(by_name)
     if labels is not None and not isinstance(labels, Mapping):
         names = check_names("labels", labels, [*kept, *source])
-        kept |= {name: load_one(source.pop(name)) for name in names if name in source}
+        kept |= {name: load_one(source.pop(name), id) for name in names if name in source}
     if modalities is not None:
         source = {name: source[name] for name in check_names("modalities", modalities, source)}
     for name in masks:
@@ -209,8 +239,9 @@ def _read_folder(path: Path, modalities: Any, mask: Any, labels: Any, unobserved
                 f"modality.{nearest(name, by_name)}"
             )
     return assemble(
-        {name: load_one(file) for name, file in source.items()},
-        mask={**{n: load_one(file) for n, file in masks.items() if n in source}, **(mask or {})},
+        {name: load_one(file, id) for name, file in source.items()},
+        mask={**{n: load_one(file, id) for n, file in masks.items() if n in source}, **(mask or {})},
         labels={**kept, **(labels if isinstance(labels, Mapping) else {})},
         unobserved=unobserved,
+        by_name=id is not None,
     )

@@ -8,8 +8,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from counterpoint.data.rows import by_id
 from counterpoint.errors import InputError
 
+BINARY = (".parquet", ".feather")
+TABLES = (".csv", ".tsv", *BINARY)
 _UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
@@ -47,11 +50,17 @@ def _open(path: Path, file: BinaryIO) -> Any:
         raise _damaged(path, error) from error
 
 
-def load_one(file: Path) -> Any:
-    """Read the one array or table of a file."""
+def load_one(file: Path, id: str | None = None) -> Any:
+    """Read the one array or table of a file; with `id`, a table whose rows that column names.
+
+    Raises:
+        InputError: the file cannot be read, holds several arrays, or has no such column.
+    """
+    if id is not None:
+        return by_id(file.name, load_table(file, id) if file.suffix.lower() in TABLES else None, id)
     suffix = file.suffix.lower()
-    if suffix in (".csv", ".tsv"):
-        return load_table(file)
+    if suffix in TABLES:
+        return load_table(file, id)
     if suffix == ".npy":
         return load(file)
     arrays = entries(file)
@@ -64,17 +73,23 @@ def load_one(file: Path) -> Any:
     return next(iter(arrays.values()))
 
 
-def load_table(file: Path) -> Any:
-    """Read a `.csv` or `.tsv` with pandas."""
+def load_table(file: Path, id: str | None = None) -> Any:
+    """Read a table with pandas; `id` is a column that stays as it is, text.
+
+    Raises:
+        InputError: the file cannot be read, or a package for it is missing.
+    """
     try:
         import pandas as pd
     except ImportError:
         raise InputError(
             f"Reading {file.name} needs pandas; pip install 'counterpoint[plots]', or save .npy."
         ) from None
+    if file.suffix.lower() in BINARY:
+        return _named(_binary(file), id)
     separator = "\t" if file.suffix.lower() == ".tsv" else ","
     try:
-        table = pd.read_csv(file, sep=separator, low_memory=False)
+        table = pd.read_csv(file, sep=separator, low_memory=False, dtype=None if id is None else {id: str})
     except (
         ValueError,
         OSError,
@@ -84,9 +99,7 @@ def load_table(file: Path) -> Any:
             f"{file.name} cannot be read as a table ({error}); it needs one line of names and then lines of "
             "equal length, in UTF-8."
         ) from error
-    if str(table.columns[0]).lower() in ("unnamed: 0", "id", "index"):
-        table = table.set_index(table.columns[0])
-        table.index.name = None
+    table = _named(table, id)
     heads = [str(column) for column in table.columns]
     if (
         heads
@@ -98,6 +111,33 @@ def load_table(file: Path) -> Any:
             "columns."
         )
     return table
+
+
+def _named(table: Any, id: str | None) -> Any:
+    """Take a first column that names the rows as the index, unless another column does."""
+    if id is None and len(table.columns) and str(table.columns[0]).lower() in ("unnamed: 0", "id", "index"):
+        table = table.set_index(table.columns[0])
+        table.index.name = None
+    return table
+
+
+def _binary(file: Path) -> Any:
+    """Read a `.parquet` or `.feather` with pandas and pyarrow."""
+    import pandas as pd
+
+    kind = file.suffix.lower()[1:]
+    try:
+        return pd.read_parquet(file, engine="pyarrow") if kind == "parquet" else pd.read_feather(file)
+    except ImportError:
+        raise InputError(
+            f"Reading {file.name} needs pyarrow, which is not installed; pip install pyarrow, or save .csv."
+        ) from None
+    except (ValueError, OSError, KeyError) as error:  # pyarrow's own errors are ValueErrors and OSErrors
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{file.name} cannot be read: it is cut off, damaged or not {kind} ({said}). Save or copy it "
+            "again."
+        ) from error
 
 
 def _damaged(path: Path, error: Exception, entry: str = "") -> InputError:

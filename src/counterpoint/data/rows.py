@@ -1,5 +1,6 @@
 """Which rows the modalities share: joined by the names that DataFrames give them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,14 +8,18 @@ import numpy as np
 from counterpoint.data.columns import is_a, is_sparse, named_index
 from counterpoint.data.multimodal import unequal
 from counterpoint.data.values import Values
-from counterpoint.errors import InputError
+from counterpoint.errors import InputError, nearest
 
 
-def common_rows(values: dict[str, Values]) -> tuple[dict[str, Values], Any]:
+def common_rows(values: dict[str, Values], *, by_name: bool = False) -> tuple[dict[str, Values], Any]:
     """Return the modalities on common rows, and the pandas Index of these rows if they have names.
 
     Modalities that all name their rows are joined: a row is there if any modality has it, in order of first
-    appearance. Otherwise row i is row i.
+    appearance, or sorted by name. Otherwise row i is row i.
+
+    Args:
+        values: the modalities.
+        by_name: sort the rows by their names, so that their order in the tables does not matter.
 
     Raises:
         InputError: names that are repeated, that only some modalities have, or that never meet.
@@ -33,7 +38,7 @@ def common_rows(values: dict[str, Values]) -> tuple[dict[str, Values], Any]:
     first_name, first = next(iter(named.items()))
     others = [name for name, index in named.items() if not first.equals(index)]
     lengths = {name: len(one.x) for name, one in values.items()}
-    if not others and len(set(lengths.values())) == 1:
+    if not others and len(set(lengths.values())) == 1 and not by_name:
         return values, first
     if len(named) < len(values):
         bare = [name for name in values if name not in named]
@@ -57,7 +62,8 @@ def common_rows(values: dict[str, Values]) -> tuple[dict[str, Values], Any]:
     rows = first
     for name in others:
         rows = rows.append(named[name][~named[name].isin(rows)])
-    return {name: _take(one, one.index.get_indexer(rows)) for name, one in values.items()}, rows
+    rows = rows.sort_values() if by_name else rows
+    return {name: take(one, one.index.get_indexer(rows)) for name, one in values.items()}, rows
 
 
 def _check_types(named: dict[str, Any]) -> None:
@@ -72,8 +78,14 @@ def _check_types(named: dict[str, Any]) -> None:
             )
 
 
-def _take(one: Values, position: np.ndarray) -> Values:
-    """Take rows by position; -1 is an absent row."""
+def take(one: Values, position: np.ndarray) -> Values:
+    """Take rows by position; -1 is an absent row.
+
+    Example:
+        >>> one = Values(np.array([[5.0]]), np.array([True]))
+        >>> take(one, np.array([-1, 0])).mask
+        array([False,  True])
+    """
     here = position >= 0
     x, mask = one.x[position], one.mask[position]
     x[~here] = 0
@@ -118,3 +130,60 @@ def to_label(name: str, label: Any, rows: int, index: Any = None) -> np.ndarray:
     if array.dtype.kind in "OT" and all(isinstance(value, str) for value in array.ravel()):
         array = array.astype(str)
     return array
+
+
+def by_id(what: str, table: Any, column: str) -> Any:
+    """Return a table whose rows are named by a column, as text.
+
+    Raises:
+        InputError: no table, no such column, a row without an id, or an id that stands there twice.
+
+    Example:
+        >>> import pandas as pd
+        >>> by_id("rna", pd.DataFrame({"sample": ["s2", "s1"], "g": [1.0, 2.0]}), "sample").index.tolist()
+        ['s2', 's1']
+    """
+    if not isinstance(column, str):
+        raise InputError(f"id is {column!r}; give the name of the column that names the rows.")
+    if not is_a(table, "pandas.DataFrame"):
+        raise InputError(
+            f"{what} has no columns ({type(table).__name__}), so it has no id {column!r}; give a table with "
+            "that column, or leave id out."
+        )
+    if column not in table.columns:
+        if table.index.name != column:
+            columns = [str(name) for name in table.columns]
+            raise InputError(
+                f"{what} has no column {column!r}; it has {', '.join(columns[:5])}"
+                f"{', ...' if len(columns) > 5 else ''}.{nearest(column, columns)}"
+            )
+        table = table.reset_index()
+    ids = table[column]
+    if ids.isna().any():
+        row = int(np.argmax(ids.isna().to_numpy(dtype=bool)))
+        raise InputError(f"{what} has no {column!r} in row {row}; every row needs its id.")
+    ids = ids.map(str)
+    twice = list(ids[ids.duplicated()].unique())
+    if twice:
+        listed = ", ".join(map(repr, twice[:5])) + (", ..." if len(twice) > 5 else "")
+        raise InputError(
+            f"{what} has {len(twice)} ids twice in column {column!r}: {listed}; each names one row, so keep "
+            "one of each or average them."
+        )
+    return table.drop(columns=column).set_axis(ids.to_numpy(dtype=object), axis=0)
+
+
+def labels_by_id(labels: Any, column: str) -> Any:
+    """Return labels by name with their rows named by a column, or by the index of a Series.
+
+    Raises:
+        InputError: a label that cannot be matched by id.
+    """
+    if not isinstance(labels, Mapping):
+        return labels
+    named = {}
+    for name, label in labels.items():
+        own = named_index(label) if is_a(label, "pandas.Series") else None
+        bare = own is None
+        named[name] = by_id(f"label {name!r}", label, column) if bare else label.set_axis(own.map(str))
+    return named

@@ -79,7 +79,8 @@ def pair_sessions(
         mask[name] = there.reshape(-1, *[1] * (one.mask.ndim - 1)) & one.mask[np.maximum(placed[name], 0)]
     labels = {label: np.array([conditions[c] for c in codes])}
     labels |= {f"trial of {name}": np.where(found >= 0, found, -1) for name, found in placed.items()}
-    made = assemble(x, mask=mask, labels=labels, features={n: one.features for n, one in values.items()})
+    features = {name: one.features for name, one in values.items() if one.features is not None}
+    made = assemble(x, mask=mask, labels=labels, features=features)
     return made.paired(np.array(codes))
 
 

@@ -22,6 +22,7 @@ def latents(record: Record) -> dict[str, Figure]:
     made = {
         "Variance explained, by modality and latent dimension": _variance(record),
         "Collapse: dimensions that say no more than ε about the row": _collapse(record),
+        "Collapse between what is known given some modalities and given everything": _pairs(record),
         "Precision and recall of what is generated": _precision_recall(record),
     }
     return {heading: figure for heading, figure in made.items() if figure is not None}
@@ -86,6 +87,44 @@ def _collapse(record: Record) -> Figure | None:
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     figure.set_label(f"Share of collapsed latent dimensions against the threshold, for {', '.join(curves)}.")
+    return figure
+
+
+def _pairs(record: Record) -> Figure | None:
+    """The same of p, given an observed set, against q, given everything, and of both against N(0, I)."""
+    from matplotlib.figure import Figure
+
+    told = record.sections.get("collapse", {}).get("pairs", {})
+    sets = told.get("sets", [])[:PAIRS]
+    if not sets:
+        return None
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    unit = "N(0, 1)" if np.allclose(told["prior_scale"], 1) else "prior"
+    said = {"p_standard": f"KL(p ‖ {unit})", "q_standard": f"KL(q ‖ {unit})", "p_q": "KL(p ‖ q)"}
+    for axes, (pair, title) in zip(figure.subplots(1, 3, sharey=True), said.items(), strict=True):
+        for i, cell in enumerate(sets):
+            if pair in cell:
+                axes.plot(told["epsilon"], cell[pair]["share"], color=COLOURS[i % len(COLOURS)],
+                          linestyle=STYLES[i % 4])  # fmt: skip
+        axes.set_title(title, fontsize=9)
+        axes.set_ylim(-0.03, 1.03)
+        axes.set_xlabel("ε, nats", fontsize=9)
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("share of dimensions", fontsize=9)
+    given = [", ".join(cell["given"]) for cell in sets]
+    title = plain(f"p = {told['p']}\nq = {told['q']}\n\nx_o")
+    labels = [plain(g) for g in given]
+    lines = figure.axes[0].lines
+    figure.legend(lines, labels, loc="outside right upper", frameon=False, fontsize=8, title=title,
+                  title_fontsize=8)  # fmt: skip
+    left = (
+        f"; {len(told['sets']) - len(sets)} more sets are not drawn" if len(told["sets"]) > len(sets) else ""
+    )
+    figure.set_label(
+        f"Share of latent dimensions in which {told['p']} and {told['q']} are within ε of each other and of "
+        f"the prior, for x_o {'; '.join(given)}{left}."
+    )
     return figure
 
 

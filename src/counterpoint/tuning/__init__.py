@@ -150,8 +150,8 @@ def tune(
 def _digest(data: MultimodalData) -> str:
     """Return a hash of the rows, their labels among them."""
     parts = (data.x, data.mask)
-    tensors = [{k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in p.items()} for p in parts]
-    told = repr([(k, v.tolist()) for k, v in data.labels.items()]) + configuration.data_digest(*tensors)
+    x, mask = ({k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in p.items()} for p in parts)
+    told = repr([(k, v.tolist()) for k, v in data.labels.items()]) + configuration.data_digest(x, mask)
     return hashlib.sha256(told.encode()).hexdigest()
 
 
