@@ -25,14 +25,20 @@ def test_there_are_recipes():
 def test_every_point_of_a_recipe_can_be_built(path, monkeypatch):
     monkeypatch.setenv("COUNTERPOINT_DATA", "/somewhere")
     grid = read_grid(path)
-    pictures = isinstance(grid.once["data"], dict)
-    assert not pictures or grid.once["data"]["name"] in NAMED
-    shape = (28, 28, 3) if pictures else (5,)
+    assert not isinstance(grid.once["data"], dict) or grid.once["data"]["name"] in NAMED
+    params = grid.points[0].params
+    kinds, observed = params.get("likelihood"), (params.get("options") or {}).get("observed", [])
+    names = list(kinds) if isinstance(kinds, dict) else [*observed, "m0", "m1"]
     rng = np.random.default_rng(0)
-    values = (
-        rng.integers(0, 256, (400, *shape), dtype=np.uint8) if pictures else rng.normal(size=(400, *shape))
-    )
-    rows = cp.read({"m0": values, "m1": values[::-1].copy()})
+
+    def values(name: str) -> np.ndarray:
+        if isinstance(kinds, dict) and kinds[name] == "categorical":
+            return rng.choice(list("abcd"), (400, 8))
+        if isinstance(grid.once["data"], dict):
+            return rng.integers(0, 256, (400, 28, 28, 3), dtype=np.uint8)
+        return rng.normal(size=(400, 5))
+
+    rows = cp.read({name: values(name) for name in names}, labels={grid.once["label"]: np.arange(400) % 10})
     built = {}
     for point in grid.points:
         estimator = cp.Counterpoint(**{**point.params, "device": "cpu"})
