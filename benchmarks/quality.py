@@ -18,6 +18,7 @@ import torch
 
 import counterpoint as cp
 from counterpoint.atomic import write
+from counterpoint.building import new_model, train_options
 from counterpoint.evaluate import evaluate, task
 from counterpoint.many import Rows
 from counterpoint.protocol import hold_out
@@ -50,8 +51,8 @@ def curve(method: str, seed: int, options: dict[str, Any], rows: Rows, on: Any) 
     """Train one model and evaluate it at `POINTS`."""
     estimator = cp.Counterpoint(method, seed=seed, **BASE, **options)
     prepared, batch, _ = rows.prepared(estimator)
-    model = estimator._model(prepared)
-    population = Population([model], batch.x, batch.mask, estimator._options(len(rows.data)), [seed])
+    model = new_model(estimator, prepared)
+    population = Population([model], batch.x, batch.mask, train_options(estimator, len(rows.data)), [seed])
     points: list[dict[str, float]] = []
 
     def look(p: Population) -> None:

@@ -35,7 +35,8 @@ FLOORS = {
         "training",
     ),
     6: (
-        *("asking", "assembly", "comparison", "configuration", "estimator", "evaluate", "manifest"),
+        *("asking", "assembly", "building", "comparison", "configuration", "estimator"),
+        *("evaluate", "manifest"),
         *("engines", "many", "measures", "protocol", "provenance", "runs", "sweeps", "targets", "tuning"),
     ),
     7: ("cli", "commands", "demo", "parsing", "report", "settings"),

@@ -8,6 +8,7 @@ import counterpoint as cp
 import toy
 from counterpoint import costs, inference
 from counterpoint.aggregation import Product
+from counterpoint.building import prepare
 from counterpoint.distributions import kl_standard
 from counterpoint.errors import InputError
 from counterpoint.methods import method
@@ -140,7 +141,7 @@ def test_a_private_trunk_is_an_encoder_of_its_own():
     from counterpoint.assembly import assemble
 
     chosen = replace(method("split", {"private_dim": WIDTH}), private_trunk=True)
-    prepared = cp.Counterpoint(latent_dim=2)._prepare(cp.read(data()))
+    prepared = prepare(cp.Counterpoint(latent_dim=2), cp.read(data()))
     model = assemble(prepared, chosen, latent_dim=2, hidden=(8,))
     assert isinstance(model["a"].encoder, SideBySide)
     assert model["a"].encoder(torch.zeros(1, 4)).shape == (1, 2 * (2 + WIDTH))

@@ -7,6 +7,7 @@ import torch
 import counterpoint as cp
 from counterpoint.asking import prepared_batch
 from counterpoint.batch import Batch
+from counterpoint.building import new_model, train_options
 from counterpoint.data import Preparation, read
 from counterpoint.evaluate import evaluate
 from counterpoint.protocol import task
@@ -107,7 +108,7 @@ def built(data, seed: int = 0, *, keep_bytes: bool):
     rows = read(data)
     prepared = Preparation.fit(rows)
     batch = prepared_batch(rows, prepared, torch.float32, "cpu", keep_bytes=keep_bytes)
-    return estimator._model(prepared), batch, estimator._options(len(rows))
+    return new_model(estimator, prepared), batch, train_options(estimator, len(rows))
 
 
 @pytest.mark.parametrize("stacked", [False, True])

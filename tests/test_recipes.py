@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import counterpoint as cp
+from counterpoint.building import new_model, prepare, train_options
 from counterpoint.data.named import NAMED
 from counterpoint.sweeps.grid import read_grid
 
@@ -42,11 +43,11 @@ def test_every_point_of_a_recipe_can_be_built(path, monkeypatch):
     built = {}
     for point in grid.points:
         estimator = cp.Counterpoint(**{**point.params, "device": "cpu"})
-        options = estimator._options(len(rows))
+        options = train_options(estimator, len(rows))
         assert options.epochs * options.batch_size > 0
         method = point.params["method"]
         if method not in built:
-            built[method] = estimator._model(estimator._prepare(rows))
+            built[method] = new_model(estimator, prepare(estimator, rows))
     assert len(grid.points) >= 6
 
 
@@ -58,6 +59,6 @@ def test_published_sizes(monkeypatch):
     assert sorted({p.params["beta"] for p in grid.points}) == [2.0**k for k in range(-8, 4)]
     rows = cp.read({"m0": np.random.default_rng(0).integers(0, 256, (40, 28, 28, 3), dtype=np.uint8)})
     estimator = cp.Counterpoint(**{**grid.points[0].params, "device": "cpu"})
-    model = estimator._model(estimator._prepare(rows))
+    model = new_model(estimator, prepare(estimator, rows))
     assert sum(p.numel() for p in model.parameters()) == 20_621_187
     assert len(read_grid(FOLDER / "recipes" / "mmvm" / "polymnist-official.yaml").points) == 11 * 5 * 6

@@ -14,6 +14,7 @@ import yaml
 
 import counterpoint as cp
 from counterpoint import atomic, configuration, runs
+from counterpoint.building import chosen_method
 from counterpoint.manifest import EXHIBITS, FILES
 from counterpoint.schedules import Schedule
 from counterpoint.training.population import Population
@@ -158,7 +159,7 @@ def test_every_option_survives_the_config(params, tmp_path):
     path = atomic.write(tmp_path / "config.yaml", configuration.config_text(m))
     again = cp.Counterpoint(**configuration.read_config(path))
     assert configuration.config_text(again) == path.read_text()
-    assert str(again._method()) == str(m._method())
+    assert str(chosen_method(again)) == str(chosen_method(m))
     x = tables()
     assert np.array_equal(again.fit(x).embed(x), m.fit(x).embed(x))
 

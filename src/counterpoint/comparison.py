@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from counterpoint import atomic, runs
+from counterpoint.building import new_model, prepare, train_options
 from counterpoint.data import MultimodalData, read
 from counterpoint.data.multimodal import check_names
 from counterpoint.errors import InputError, choose, whole
@@ -151,14 +152,14 @@ def compare(
             f"workers is {workers} without a folder for their runs; give out=FOLDER, or workers=1."
         )
     for name in methods:  # refuse what cannot be, before anything is trained
-        estimator_for(name, 0, options, params)._options(len(source))
+        train_options(estimator_for(name, 0, options, params), len(source))
     key = label_of(source, label)
     train, held = (
         (source, read(test_data)) if test_data is not None else hold_out(source, test, key, split_seed)
     )
     for name in methods:  # and what cannot be built
         estimator = estimator_for(name, 0, options, params)
-        estimator._model(estimator._prepare(train))
+        new_model(estimator, prepare(estimator, train))
     controlled = "mmvm" if "mmvm" in methods else methods[0]
     plan = _plan(methods, chosen, controlled if control and len(train.names) > 1 else None, out)
     on = task(train, held, key, seed=split_seed, probe_size=probe_size, cache=out and Path(out) / "oracles")

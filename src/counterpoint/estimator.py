@@ -1,25 +1,21 @@
 """The estimator: fit on data of any kind, then ask. Manners of scikit-learn; names and units of the data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from counterpoint import atomic, configuration, runs
 from counterpoint.asking import Questions, prepared_batch
-from counterpoint.assembly import Networks, assemble
+from counterpoint.assembly import Networks
+from counterpoint.building import new_model, prepare, train_options, training_rows
 from counterpoint.data import MultimodalData, Preparation, read
-from counterpoint.errors import InputError, choose, number, whole
-from counterpoint.methods import METHODS, method, takes
-from counterpoint.model import MultimodalVAE
+from counterpoint.errors import InputError, number
 from counterpoint.schedules import Scheduled
-from counterpoint.targets import Predictions, classes_of, likelihoods, with_target
+from counterpoint.targets import Predictions, classes_of
 from counterpoint.training.checkpoint import NAME as CHECKPOINT
 from counterpoint.training.checkpoint import Checkpoint
-from counterpoint.training.options import TrainOptions
 from counterpoint.training.pairs import codes_of
 from counterpoint.training.population import Population
 from counterpoint.training.progress import ProgressLine
@@ -158,9 +154,9 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
             TrainingDivergedError: If a loss term stops being finite.
         """
         data = read(X, mask=mask, groups=groups)
-        self._options(len(data))  # refuse bad options before anything else
-        data = self._training(data, y)
-        prepared = self._prepare(data)
+        train_options(self, len(data))  # refuse bad options before anything else
+        data = training_rows(self, data, y)
+        prepared = prepare(self, data)
         trainer = self._trainer(data, prepared)
         self._summarise(data, configuration.data_digest(trainer.x, trainer.mask, codes_of(data.pairs)))
         keeper = self._keeper(trainer, run, resume, overwrite, checkpoint_seconds)
@@ -185,7 +181,7 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
 
     def _summarise(self, data: MultimodalData, digest: str) -> None:
         """Note what is trained on."""
-        data = self._training(data)
+        data = training_rows(self, data)
         self.data_summary_ = {
             "rows": len(data),
             "present": {k: int(v.sum()) for k, v in data.present().items()},
@@ -215,70 +211,12 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
             atomic.write(folder / "config.yaml", configuration.config_text(self))
         return keeper
 
-    def _training(self, data: MultimodalData, y: Any = None) -> MultimodalData:
-        """Return training rows with the target as a modality, if there is one."""
-        return data if self.target is None else with_target(data, self.target, y)
-
-    def _prepare(self, data: MultimodalData) -> Preparation:
-        data = self._training(data)
-        words = likelihoods(data, self.target, self.likelihood)
-        return Preparation.fit(data, words, standardise=self.standardise, constant=self.constant)
-
-    def _options(self, rows: int) -> TrainOptions:
-        """Check every option that does not depend on the modalities."""
-        whole("latent_dim", self.latent_dim)
-        whole("seed", self.seed, least=0)
-        for units in self._hidden():
-            whole("hidden", units)
-        if self.width is not None:
-            whole("width", self.width)
-        whole("verbose", int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, least=0)
-        runs.check_device(self.device)
-        self._method()
-        size = self.batch_size
-        if isinstance(size, str):
-            if size != "auto":
-                raise InputError(f"batch_size is {size!r}; give a whole number of at least 1, or 'auto'.")
-            size = min(256, max(16, 2 ** int(np.log2(max(rows, 8) / 8))))
-        same = {f.name: getattr(self, f.name) for f in fields(TrainOptions) if f.name != "batch_size"}
-        return TrainOptions(batch_size=size, **same)
-
-    def _hidden(self) -> tuple[int, ...]:
-        if isinstance(self.hidden, (str, int)) or not hasattr(self.hidden, "__iter__"):
-            raise InputError(
-                f"hidden is {self.hidden!r}; give the units of every hidden layer, such as (256,) or (256, "
-                "128)."
-            )
-        return tuple(self.hidden)
-
-    def _method(self) -> Any:
-        if self.options is not None and not isinstance(self.options, Mapping):
-            raise InputError(
-                f"options is {self.options!r}; give a dict, option -> value, such as {{'rate': 'mixture'}}."
-            )
-        options = dict(self.options or {})
-        if "beta" in options:
-            raise InputError("options holds 'beta'; give it as beta=... itself.")
-        name = choose("method", self.method, METHODS)
-        return method(name, {**({"beta": self.beta} if takes(name, "beta") else {}), **options})
-
-    def _model(self, prepared: Preparation) -> MultimodalVAE:
-        return assemble(
-            prepared,
-            self._method(),
-            latent_dim=self.latent_dim,
-            network=self.network,
-            hidden=self._hidden(),
-            width=self.width,
-            weights=self.weights,
-            target=self.target,
-            seed=self.seed,
-        )
-
     def _trainer(self, data: MultimodalData, prepared: Preparation) -> Population:
-        how = self._options(len(data))
+        how = train_options(self, len(data))
         b = prepared_batch(data, prepared, how.dtype, self.device, keep_bytes=True)
-        return Population([self._model(prepared)], b.x, b.mask, how, [self.seed], codes=codes_of(data.pairs))
+        return Population(
+            [new_model(self, prepared)], b.x, b.mask, how, [self.seed], codes=codes_of(data.pairs)
+        )
 
     def _fitted(self, trainer: Population, e: int, prepared: Preparation) -> None:
         """Take over model e of a finished trainer."""

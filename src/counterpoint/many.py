@@ -11,6 +11,7 @@ from typing import Any
 from counterpoint import configuration, runs
 from counterpoint.asking import prepared_batch
 from counterpoint.batch import Batch
+from counterpoint.building import chosen_method, new_model, prepare, train_options, training_rows
 from counterpoint.data import MultimodalData, Preparation
 from counterpoint.errors import InputError, whole
 from counterpoint.estimator import Counterpoint
@@ -35,8 +36,8 @@ def build_key(estimator: Counterpoint, rows: int) -> str:
     """
     given = estimator.get_params(deep=False)
     rest = {k: repr(v) for k, v in given.items() if k not in _NOT_BUILD}
-    rest["batch_size"] = str(estimator._options(rows).batch_size)
-    return json.dumps({**rest, "method": repr(estimator._method().build)}, sort_keys=True)
+    rest["batch_size"] = str(train_options(estimator, rows).batch_size)
+    return json.dumps({**rest, "method": repr(chosen_method(estimator).build)}, sort_keys=True)
 
 
 @dataclass
@@ -52,12 +53,12 @@ class Rows:
 
     def prepared(self, estimator: Counterpoint) -> tuple[Preparation, Batch, str]:
         """Return preparation, batch and digest of the rows as an estimator reads them."""
-        dtype = estimator._options(len(self.data)).dtype
+        dtype = train_options(estimator, len(self.data)).dtype
         how = (estimator.likelihood, estimator.standardise, estimator.constant, dtype, estimator.device)
         key = repr((*how, estimator.target))
         if key not in self._known:
-            data = estimator._training(self.data)
-            fitted = estimator._prepare(data)
+            data = training_rows(estimator, self.data)
+            fitted = prepare(estimator, data)
             batch = prepared_batch(data, fitted, dtype, estimator.device, keep_bytes=True)
             self._known[key] = (
                 fitted,
@@ -90,10 +91,10 @@ def measure_stack(estimator: Counterpoint, rows: Rows, most: int, *, only: int |
         only: Measure this size alone.
     """
     prepared, batch, _ = rows.prepared(estimator)
-    options = estimator._options(len(rows.data))
+    options = train_options(estimator, len(rows.data))
 
     def build(size: int) -> Population:
-        models = [estimator._model(prepared) for _ in range(size)]
+        models = [new_model(estimator, prepared) for _ in range(size)]
         return Population(models, batch.x, batch.mask, options, range(size), codes=codes_of(rows.data.pairs))
 
     return measure(build, most, only=only)
@@ -198,8 +199,8 @@ def _fit_stack(
             running = set(held(kept))
             chosen = {i: e for i, e in chosen.items() if prints[i] in running}
     places, members = list(chosen), list(chosen.values())
-    models: list[Any] = [member._model(prepared) for member in members]
-    options = [member._options(len(rows.data)) for member in members]
+    models: list[Any] = [new_model(member, prepared) for member in members]
+    options = [train_options(member, len(rows.data)) for member in members]
     together = len(prints) > 1
     seeds = [member.seed for member in members]
     codes = codes_of(rows.data.pairs)

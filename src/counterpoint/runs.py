@@ -13,10 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from counterpoint import atomic, configuration, manifest, provenance
+from counterpoint.building import new_model
 from counterpoint.data import Preparation
 from counterpoint.densities import KINDS, Density, pack, unpack
-from counterpoint.errors import InputError, choose
+from counterpoint.errors import InputError
 from counterpoint.manifest import DENSITY, EXHIBITS, FORMAT, MANIFEST, SCORES, as_json, digest, later, verify
+from counterpoint.training.options import check_device
 
 if TYPE_CHECKING:
     from counterpoint.estimator import Counterpoint
@@ -138,7 +140,7 @@ def load(
         )
     estimator.device = device
     estimator.preparation_ = Preparation.from_dict(card["preparation"])
-    model = estimator._model(estimator.preparation_)
+    model = new_model(estimator, estimator.preparation_)
     tensors, header = read_tensors(folder / "model.safetensors")
     if header.get("card") != digest(as_json(card["preparation"])):
         raise InputError(
@@ -171,25 +173,6 @@ def _path(run: Any) -> Path:
             f"run is {run!r} ({type(run).__name__}); give the path of a directory, such as 'runs/NAME'."
         )
     return Path(run)
-
-
-def check_device(device: Any) -> None:
-    """Refuse a device that torch cannot use here.
-
-    Raises:
-        InputError: If it is neither `cpu` nor `cuda` (`cuda:N`), or there is no such CUDA device.
-    """
-    kind, _, index = str(device).partition(":")
-    choose("device", kind, ("cpu", "cuda"))
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            f"device is {device!r}, and this machine has no CUDA device that torch can use; take 'cpu'."
-        )
-    count = torch.cuda.device_count() if kind == "cuda" else 1
-    if index and not (index.isdecimal() and int(index) < count):
-        raise InputError(
-            f"device is {device!r}, and this machine has {count} of that kind, counted from 0; take {kind!r}."
-        )
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from counterpoint import runs
+from counterpoint.building import new_model, train_options
 from counterpoint.comparison import shuffle_pairs
 from counterpoint.data import MultimodalData
 from counterpoint.errors import InputError
@@ -135,7 +136,7 @@ def make_plan(
     for points in builds.values():
         rows, first = trained_rows(points[0], train, known), points[0].estimator()
         try:
-            first._model(rows.prepared(first)[0])
+            new_model(first, rows.prepared(first)[0])
         except InputError as error:
             raise InputError(f"{points[0].name}: {error}") from error
         size = stack if isinstance(stack, int) else (before or {}).get(points[0].name)
@@ -152,7 +153,7 @@ def _group(points: list[Point], rows: Rows, out: Path, size: int | None) -> Grou
         found = measure_stack(estimators[0], rows, size or len(points), only=size)
         size, need = found.size, found.bytes
         tried = {k: 1e3 * v for k, v in found.tried.items()}
-        options = [e._options(len(rows.data)) for e in estimators]
+        options = [train_options(e, len(rows.data)) for e in estimators]
         steps = -(-round(len(rows.data) * (1 - options[0].validation)) // options[0].batch_size)
         seconds = found.seconds * steps * sum(o.epochs for o in options) / len(options)
     stacks = [tuple(s) for s in stacks_of([p.name for p in points], size or 1) if not there.issuperset(s)]

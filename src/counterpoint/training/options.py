@@ -3,6 +3,7 @@
 import math
 import platform
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 
@@ -159,3 +160,22 @@ def split(rows: int, share: float, seed: int) -> tuple[torch.Tensor, torch.Tenso
         )
     order = torch.randperm(rows, generator=generator(seed, "split"))
     return order[held:].sort().values, order[:held].sort().values
+
+
+def check_device(device: Any) -> None:
+    """Refuse a device that torch cannot use here.
+
+    Raises:
+        InputError: If it is neither `cpu` nor `cuda` (`cuda:N`), or there is no such CUDA device.
+    """
+    kind, _, index = str(device).partition(":")
+    choose("device", kind, ("cpu", "cuda"))
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            f"device is {device!r}, and this machine has no CUDA device that torch can use; take 'cpu'."
+        )
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if index and not (index.isdecimal() and int(index) < count):
+        raise InputError(
+            f"device is {device!r}, and this machine has {count} of that kind, counted from 0; take {kind!r}."
+        )

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from counterpoint import atomic, configuration, runs
+from counterpoint.building import new_model, prepare, train_options
 from counterpoint.data import MultimodalData, read
 from counterpoint.errors import InputError, TrainingDivergedError, whole
 from counterpoint.estimator import Counterpoint
@@ -201,11 +202,11 @@ class _Search:
         first = {k: v[0] for k, v in ends.items()}
         for chosen in [{**first, k: value} for k, values in ends.items() for value in values]:
             estimator, fitted = self.estimator(chosen), self.rows[0]
-            options = estimator._options(len(fitted))
+            options = train_options(estimator, len(fitted))
             if self.goal == "validation" and not options.validation:
                 raise InputError("goal is 'validation', and validation=0 keeps no rows for it; give a share.")
             split(len(fitted), options.validation, self.seed)
-            estimator._model(estimator._prepare(fitted))
+            new_model(estimator, prepare(estimator, fitted))
 
     def trial(self, number: int, chosen: Mapping[str, Any]) -> tuple[float | None, str, float]:
         """Fit and evaluate one trial; return its value, or why it has none, and the seconds it took."""
