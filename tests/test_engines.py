@@ -140,6 +140,7 @@ def importable(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning:ray", "ignore::ResourceWarning")  # Ray's own
+@pytest.mark.slow
 def test_ray_runs_them_and_survives_the_same(tmp_path, monkeypatch, importable):
     ray = pytest.importorskip("ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)

@@ -224,9 +224,14 @@ def classes(name: str) -> dict[str, list[str]]:
     return {n.name: [ast.unparse(b) for b in n.bases] for n in found}
 
 
+@cache
+def every_class() -> dict[str, list[str]]:
+    return {k: v for n in NAMES for k, v in classes(n).items()}
+
+
 @every_module
 def test_own_class_chains_are_at_most_two_deep(name):
-    own = {k: v for n in NAMES for k, v in classes(n).items()} | classes(name)
+    own = every_class() | classes(name)
 
     def depth(cls: str) -> int:
         return 1 + max((depth(b) for b in own[cls] if b in own), default=0)

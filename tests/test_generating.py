@@ -286,6 +286,7 @@ def test_one_modality_has_no_joint_coherence():
     assert set(e.summary) == {"class_balance", "fid_joint"}
 
 
+@pytest.mark.slow
 def test_numerals_from_nothing(real_data, tmp_path, capsys):
     """Six views of numerals: mmvm with any density is more coherent than a joint model's own prior."""
     data = cp.read(real_data / "mfeat" / "mfeat.npz", labels=["labels"])

@@ -53,6 +53,7 @@ def rows_of(part: dict) -> dict:
     return rows
 
 
+@pytest.mark.slow
 def test_every_part_is_there_and_none_failed(found):
     assert set(found) == {"tiny", "machine", *PARTS}
     assert found["tiny"]
@@ -61,10 +62,12 @@ def test_every_part_is_there_and_none_failed(found):
         assert found[part]["part_seconds"] > 0
 
 
+@pytest.mark.slow
 def test_the_ceiling_is_known(found):
     assert {"bf16_tflops", "tf32_tflops", "fp32_tflops", "copy_GB_per_s"} < set(found["ceiling"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["resnet", "plain", "tables"])
 def test_every_rung_is_measured_or_says_why_not(found, part):
     rows, measured = rows_of(found[part]), set()
@@ -85,11 +88,13 @@ def test_every_rung_is_measured_or_says_why_not(found, part):
     assert losses == pytest.approx([losses[0]] * len(losses), rel=1e-2)  # the same weights, rows and noise
 
 
+@pytest.mark.slow
 def test_two_populations_of_one_seed_are_the_same(found):
     assert found["tables"]["check"]["weights_differ_by"] == 0
     assert found["tables"]["check"]["largest_weight"] > 0
 
 
+@pytest.mark.slow
 def test_a_fit_keeps_its_curve_and_its_scores(found):
     assert set(found["train"]["oracle_accuracy"]) == {"m0", "m1", "m2"}
     assert set(found["train"]["methods"]) == {"mmvm", "avg"}

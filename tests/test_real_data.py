@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pytest
 
 import counterpoint as cp
 
@@ -53,6 +54,7 @@ def test_directions_are_read_from_seven_mice(real_data, capsys):
     assert np.mean(found["latent"]["mrcuts28"]) > 0.25  # chance is 0.125
 
 
+@pytest.mark.slow
 def test_disagreement_finds_mispaired_numerals(real_data, capsys):
     """A tenth of the test rows get one view of another row; mmvm's posteriors disagree about these."""
     from counterpoint.evaluate import evaluate
@@ -68,6 +70,7 @@ def test_disagreement_finds_mispaired_numerals(real_data, capsys):
     assert told["auroc_all"] > 0.95
 
 
+@pytest.mark.slow
 def test_images_and_sounds(real_data, tmp_path, capsys):
     """The example on few pairs: it runs, its nulls are at chance."""
     few = {"seeds": 1, "rows": 500, "methods": ("mmvm",), "workers": 1}

@@ -82,7 +82,16 @@ def test_every_figure_is_present_and_nothing_sticks_out(width, opened):
     assert page.locator("canvas").count() == 3
 
 
-@pytest.mark.parametrize("name", ["mfeat", "spoken_digits", "mouse_gratings", "breast_tcga"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("mfeat", "spoken_digits", "mouse_gratings")
+        ),
+        "breast_tcga",
+    ],
+)
 def test_reports_on_real_data(name, real_data, tmp_path, opened):
     """A short training on each of the gallery's sets: the whole page, on a screen and on a phone."""
     train, test, label, kind = sets(real_data, name)

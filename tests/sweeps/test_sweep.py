@@ -96,7 +96,13 @@ def test_a_longer_grid_adds_to_what_is_there(swept, tmp_path):
     assert {k: now[k] for k in kept} == kept
 
 
-@pytest.mark.parametrize("how", [{"workers": 2}, {"engine": "ray", "workers": 2}], ids=["workers", "ray"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param({"workers": 2}, id="workers"),
+        pytest.param({"engine": "ray", "workers": 2}, id="ray", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_whoever_runs_it_the_scores_are_the_same_bytes(swept, tmp_path, how):
     folder, _, _ = swept
@@ -122,7 +128,7 @@ if __name__ == "__main__":
     [
         pytest.param(signal.SIGINT, 1, marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, 2),
-        pytest.param(signal.SIGKILL, 1),
+        pytest.param(signal.SIGKILL, 1, marks=pytest.mark.slow),
         pytest.param(signal.SIGKILL, 2, marks=pytest.mark.slow),
     ],
 )

@@ -22,6 +22,7 @@ from counterpoint.report.page import (
     Table,
     Terms,
     Words,
+    check_page,
     write_sections,
 )
 from counterpoint.report.records import Record, read_records
@@ -58,6 +59,7 @@ def report(
     Raises:
         InputError: If there is no run, one is damaged, or the file cannot be written there.
     """
+    check_page(out, "a title" if title is None else title)
     records = read_records(runs)
     scored = [r for r in records if r.sections]
     shown = _shown(scored)

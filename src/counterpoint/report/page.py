@@ -185,6 +185,27 @@ class Section:
     blocks: Sequence[Block] = field(default_factory=list)
 
 
+def check_page(path: str | os.PathLike[str], title: str) -> Path:
+    """Return the path of a page that can be written; for those who draw much before they write.
+
+    Raises:
+        InputError: the title is empty, or the path is a folder.
+
+    Example:
+        >>> check_page("a.html", " ")
+        Traceback (most recent call last):
+        counterpoint.errors.InputError: title is ' '; a page needs a title of at least one letter.
+    """
+    path = Path(path)
+    if not isinstance(title, str) or not title.strip():
+        raise InputError(f"title is {title!r}; a page needs a title of at least one letter.")
+    if path.is_dir():
+        raise InputError(
+            f"{path} is a folder; give the name of the file to write, such as {path / 'report.html'}."
+        )
+    return path
+
+
 def write_sections(
     path: str | os.PathLike[str], *, title: str, lead: Sequence[str] = (), sections: Sequence[Section]
 ) -> Path:
@@ -205,13 +226,7 @@ def write_sections(
     """
     from jinja2 import Environment
 
-    path = Path(path)
-    if not isinstance(title, str) or not title.strip():
-        raise InputError(f"title is {title!r}; a page needs a title of at least one letter.")
-    if path.is_dir():
-        raise InputError(
-            f"{path} is a folder; give the name of the file to write, such as {path / 'report.html'}."
-        )
+    path = check_page(path, title)
     plots = any(isinstance(block, Plot) for section in sections for block in section.blocks)
     script = (HERE / "scatter.js").read_text(encoding="utf-8") if plots else ""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
