@@ -143,11 +143,47 @@ def startup(results: dict) -> str:
     return said + "\n" + table(["", "seconds, median"], rows)
 
 
+def backed(results: dict) -> str:
+    parts = [measured(results)]
+    if "large" in results:
+        r = results["large"]
+        estimate = r["estimated GiB"]
+        said = ", ".join(f"{name} {digits(size)}" for name, size in estimate.items())
+        rows = [
+            ["peak resident memory, GiB", digits(r["peak resident GiB"])],
+            ["estimated before the fit, GiB", f"{digits(sum(estimate.values()))} ({said})"],
+            ["the dense table, GiB", digits(r["dense table GiB"])],
+            ["the file, GB", digits(r["file GB"])],
+            [
+                "opening, preparing, s",
+                f"{digits(r['seconds of opening'])}, {digits(r['seconds of preparing'])}",
+            ],
+            ["the epoch, s", digits(r["seconds of the epoch"])],
+            ["CPU of the whole process, s", digits(r["CPU seconds"]) if "CPU seconds" in r else "not taken"],
+        ]
+        parts += [
+            f"One epoch of `{r['method']}` from the file: {r['rows']:,} rows of {r['values of a row']:,} "
+            f"values, {100 * r['density']:.1f} % of them not 0. {r.get('note', '')}\n",
+            table(["larger than memory", ""], rows),
+        ]
+    if "ratio" in results:
+        r = results["ratio"]
+        times, ratios = r["ms of CPU a step"], r["time over in memory"]
+        rows = [[k, digits(v), spread(ratios[k]) if k in ratios else "1"] for k, v in times.items()]
+        parts += [
+            f"A step beside one in memory, of a file that fits ({r['rows']:,} x {r['genes']:,}, "
+            f"`{r['method']}`, {r['rounds']} rounds); a ratio is from the file / in memory.\n",
+            table(["", "ms a step", "ratio"], rows),
+        ]
+    return "\n".join(parts)
+
+
 SECTIONS: dict[str, tuple[str, Callable[[dict], str]]] = {
     "side_by_side": ("A training step beside other loops", side_by_side),
     "growth": ("How a training step grows", growth),
     "step": ("A training step beside bare loops that know absence", step),
     "probes": ("Probes", probes),
+    "backed": ("Rows that stay in their file", backed),
     "startup": ("Starting", startup),
 }
 

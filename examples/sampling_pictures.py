@@ -8,6 +8,7 @@ see, over its largest, says whether all digits come.
 """
 
 import sys
+from typing import Any
 
 import counterpoint as cp
 from counterpoint.data import read
@@ -16,7 +17,7 @@ from counterpoint.evaluate import evaluate
 from counterpoint.protocol import task
 from counterpoint.report.screen import show_table
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "likelihood": "normal_learned",
     "network": "conv",
     "width": 16,
@@ -39,7 +40,7 @@ def main(rows: int = 9000, methods: tuple[str, ...] = ("mmvm", "mopoe", "mvae"))
     on = task(train, test, "digit", probe_size=1000)
     cells = [["method", "from", "joint coherence", "latents apart", "entropy", "probe", "coherence"]]
     for method in methods:
-        m = cp.Counterpoint(method, seed=0, **SETTINGS).fit(train)  # type: ignore[arg-type]
+        m = cp.Counterpoint(method, seed=0, **SETTINGS).fit(train)
         found = evaluate(m, on, measures=("probe", "coherence", "reconstruction", "unconditional"))
         known = [f"{found.summary[k]:.3f}" for k in ("accuracy", "coherence")]
         for kind, d in found.sections["unconditional"].detail["densities"].items():

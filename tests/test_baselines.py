@@ -76,6 +76,17 @@ def test_every_baseline_has_its_face_and_its_paper(name):
         getattr(asked, next(iter(can & {"embed", "predict_proba"})))(planted(6))
 
 
+@pytest.mark.parametrize("name", BASELINES)
+def test_no_rows_are_refused(name):
+    data = read(planted(40))
+    made = BASELINES[name](observed=["a"])
+    with pytest.raises(InputError, match="The data have no rows; give at least one"):
+        made.fit(data[data.x["a"][:, 0] > 99])
+    made.names = data.names  # as if it were fitted
+    with pytest.raises(InputError, match="The data have no rows; give at least one"):
+        made.asking(data[data.x["a"][:, 0] > 99])
+
+
 def test_columns_are_in_the_units_that_networks_read():
     rng = np.random.default_rng(0)
     data = read(

@@ -76,6 +76,18 @@ def test_memory_joins_the_file_and_the_page(folder, tmp_path):
     assert "### memory" in page.read_text()
 
 
+@pytest.mark.slow
+def test_rows_in_a_file_join_the_page(tmp_path):
+    made("backed.py", "--quick", "--folder", str(tmp_path), "--out", str(tmp_path / "backed.json"))
+    found = json.loads((tmp_path / "backed.json").read_text())
+    assert found["large"]["rows"] == 400
+    assert 0 < found["large"]["peak resident GiB"] < 4
+    assert set(found["ratio"]["time over in memory"]) == {"backed, all in the buffer", "backed, a sixteenth"}
+    page = tmp_path / "BENCHMARKS.md"
+    made("write_md.py", "--results", str(tmp_path), "--out", str(page))
+    assert "| peak resident memory, GiB |" in page.read_text()
+
+
 @pytest.fixture
 def programs(monkeypatch):
     """The benchmarks can be imported, as they import one another."""

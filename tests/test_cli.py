@@ -346,12 +346,12 @@ def test_the_config_of_a_run_is_one_for_fit(here, capsys):
 
 
 def test_what_is_typed_wins_over_the_file_wherever_it_stands(tmp_path):
-    (tmp_path / "c.yaml").write_text("epochs: 7\nseed: 3\ndata: other.npz\n")
+    (tmp_path / "c.yaml").write_text("epochs: 7\nseed: 3\ndata: [other.npz]\n")
     for argv in (["d.npz", "--epochs", "5", "--config"], ["--config"]):
         rest = [] if "d.npz" in argv else ["d.npz", "--epochs", "5"]
         given = parsing.parse("fit", commands.fit, [*argv, str(tmp_path / "c.yaml"), *rest])
         assert given is not None
-        assert (given["data"], given["settings"]["epochs"], given["settings"]["seed"]) == ("d.npz", 5, 3)
+        assert (given["data"], given["settings"]["epochs"], given["settings"]["seed"]) == (["d.npz"], 5, 3)
 
 
 SPELLINGS = {
@@ -362,6 +362,7 @@ SPELLINGS = {
     "--patience null": ("patience", None),
     "--standardise false": ("standardise", False),
     "--beta 0.5": ("beta", 0.5),
+    "--learning-rate 0.5": ("learning_rate", 0.5),
     "--weights {rna: 2}": ("weights", {"rna": 2.0}),
     "--network.rna mlp": ("network", {"rna": "mlp"}),
 }
@@ -382,7 +383,7 @@ def test_spellings(typed):
 def test_flags_need_no_value(argv):
     given = parsing.parse("fit", commands.fit, argv.split())
     assert given is not None
-    assert (given["data"], given["resume"], given["overwrite"]) == ("d.npz", True, False)
+    assert (given["data"], given["resume"], given["overwrite"]) == (["d.npz"], True, False)
 
 
 # --- what is refused -----------------------------------------------------------------------------
@@ -390,7 +391,7 @@ def test_flags_need_no_value(argv):
 REFUSED = {
     "fitt data.npz": "there is no verb 'fitt'. Did you mean 'fit'?",
     "fit data.npz --epochz 3": "there is no option --epochz. Did you mean '--epochs'?",
-    "fit data.npz --learning-rate 1": "Did you mean '--learning_rate'?",
+    "fit data.npz --learning-rat 1": "Did you mean '--learning_rate'?",
     "fit data.npz --epoch 3": "there is no option --epoch. Did you mean '--epochs'?",
     "fit data.npz --lat 3": "there is no option --lat. Did you mean '--latent_dim'?",
     "fit data.npz --over": "there is no option --over. Did you mean '--overwrite'?",
@@ -413,7 +414,8 @@ REFUSED = {
     "fit data.npz --options 3": "it must be a mapping",
     "fit data.npz --beta abc": "give a number, or KIND:START:END:STEPS",
     "fit": "DATA is missing; type `counterpoint fit DATA`.",
-    "fit data.npz extra": "'extra' is one word too many; `counterpoint fit` takes DATA.",
+    "fit data.npz extra": "2 files were named, which are read as sessions: say what these share",
+    "embed run data.npz extra": "'extra' is one word too many; `counterpoint embed` takes RUN and DATA.",
     "fit --data data.npz": "data is given without it: `counterpoint fit DATA`.",
     "fit dta.npz": "dta.npz",
     "fit data.npz --config nope.yaml": "nope.yaml",
@@ -496,8 +498,16 @@ def test_a_missing_extra_is_named(error, said, monkeypatch, capsys):
 def test_what_cannot_be_written_is_one_line(fitted, capsys):
     out = str(fitted / "data.npz" / "z.npz")
     assert "z.npz" in refused(capsys, ["embed", str(fitted / "run"), str(fitted / "data.npz"), "--out", out])
-    argv = ["embed", str(fitted / "run"), str(fitted / "data.npz"), "--out", "z.txt"]
-    assert "must end in .npz" in refused(capsys, argv)
+    pair = ["--source", "a", "--target", "b"]
+    for verb, *more in (
+        ["embed", "d"],
+        ["impute", "d"],
+        ["predict", "d"],
+        ["sample"],
+        ["translate", "d", *pair],
+    ):
+        argv = [verb, "no run", *more, "--out", "z.txt"]  # before anything is looked at
+        assert "must end in .npz" in refused(capsys, argv), verb
 
 
 # --- stopping and going on -----------------------------------------------------------------------

@@ -14,6 +14,7 @@ from counterpoint.data import read
 from counterpoint.measures.asked import Asked, rows_of
 from counterpoint.measures.collapse import collapse
 from counterpoint.protocol import task
+from counterpoint.report.details import detail_tables
 from counterpoint.report.latents import latents
 from counterpoint.report.records import Record
 from counterpoint.targets import with_target
@@ -175,7 +176,10 @@ def test_one_that_reads_one_modality_alone_has_one_curve():
     assert cell["given"] == ["a"]
     assert cell["rows"] == int(on.there["a"].sum())
     there = np.flatnonzero(on.there["a"])
-    p_of = lambda row: joint(on.model, single(on.test, row))  # noqa: E731
+
+    def p_of(row):
+        return joint(on.model, single(on.test, row))
+
     assert_same(
         cell, told["epsilon"], restated(on, ("a",), p_of, p_of, Normal(0.0, 1.0), there), ("p_standard",)
     )
@@ -185,7 +189,8 @@ def test_separate_latents_have_none_and_the_headline_stays():
     section = collapse(asked("mmvm"))
     assert "a latent for every modality" in section.detail["pairs"]["why_not"]
     assert set(section.summary) == {"collapsed"}
-    assert set(section.detail) == {"modalities", "against", "pairs"}
+    assert set(section.detail) == {"modalities", "against", "pairs", "private", "variance"}
+    assert section.detail["private"] == section.detail["variance"] == {}
     assert set(section.detail["modalities"]) == {"a", "b"}
     assert section.detail["against"] == "moments of the aggregated posterior"
 
@@ -202,10 +207,98 @@ def test_several_labels_are_read_by_what_recognises():
     assert isinstance(model, cp.Counterpoint)
 
 
-def drawn(section):
+@pytest.mark.parametrize(("method", "laplace"), [("vcca", False), ("mopoe", False), ("mmvae_plus", True)])
+def test_private_latents_have_curves_of_their_own(method, laplace):
+    """Of q(w_m | x_m), the last columns of an encoder's heads, against the standard one of its family."""
+    on = as_float64(asked(method, private_dim=3))
+    with torch.no_grad():  # so little was learned that all would be within any epsilon
+        for name, factor in (("a", 8.0), ("b", 12.0)):
+            last = [m for m in on.model[name].encoder.modules() if isinstance(m, torch.nn.Linear)][-1]
+            last.weight[-6:-3] *= factor
+    told = collapse(on).detail["private"]
+    assert set(told) == {"a", "b"}
+    standard = Normal(0.0, 2**0.5 if laplace else 1.0)
+    for name, curve in told.items():
+        kls = []
+        for row in np.flatnonzero(on.there[name]):
+            here = single(on.test, row)
+            m = on.model.names.index(name)
+            if laplace:  # whose scale the recipe chooses how to read
+                q = on.model.encode(here, here.present).private
+                q = Laplace(q.loc[m, 0], q.scale[m, 0])
+            else:
+                read = on.model[name].likelihood.encode(here.x[name], here.mask[name])
+                loc, log_variance = on.model[name].encoder(read)[0, -6:].chunk(2)
+                q = Normal(loc, torch.exp(log_variance / 2))
+            kls.append(kl_divergence(Normal(q.mean, q.stddev), standard))
+        assert curve["dimensions"] == 3
+        assert curve["share"] == [share(kls, e) for e in curve["epsilon"]], name
+        assert curve["collapsed"] / 3 == share(kls, 0.01)
+    assert len({str(curve["share"]) for curve in told.values()}) == 2
+
+
+@pytest.mark.parametrize("posterior", ["normal", "laplace"])
+def test_a_prior_whose_scale_was_learned_is_what_is_known_without_the_row(posterior):
+    on = as_float64(asked("mmvae", learn_prior=True, posterior=posterior))
+    with torch.no_grad():
+        on.model.theta.copy_(torch.tensor([0.0, 1.5], dtype=torch.float64))
+    section = collapse(on)
+    assert section.detail["against"] == "prior, whose scale was learned"
+    prior = Normal(0.0, (2**0.5 if posterior == "laplace" else 1.0) * 2 * torch.softmax(on.model.theta, -1))
+    for name, curve in section.detail["modalities"].items():
+        loc, scale = (torch.as_tensor(v[on.names.index(name)][on.there[name]]) for v in on.posteriors)
+        kls = list(kl_divergence(Normal(loc, scale), prior))
+        assert curve["share"] == [share(kls, e) for e in curve["epsilon"]]
+        assert curve["share"] != [
+            share(list(kl_divergence(Normal(loc, scale), Normal(0.0, 1.0))), e) for e in curve["epsilon"]
+        ]
+
+
+def test_laplace_posteriors_that_say_nothing_have_collapsed():
+    """Their standard deviation is that of their prior, the square root of 2."""
+    on = as_float64(asked("mmvae"))
+    with torch.no_grad():
+        for name in "ab":
+            last = [m for m in on.model[name].encoder.modules() if isinstance(m, torch.nn.Linear)][-1]
+            last.weight.zero_()
+            last.bias.zero_()
+    section = collapse(on)
+    assert section.summary["collapsed"] == 1.0
+    assert section.detail["against"] == "standard Laplace, by its moments"
+
+
+@pytest.mark.parametrize(("likelihood", "factor"), [("normal_learned", 1.0), ("laplace_learned", 2.0)])
+def test_learned_variances_have_curves_and_fixed_ones_none(likelihood, factor):
+    (x, y), scales = labelled(0), torch.tensor([-3.0, -2.0, -1.5, 0.0])
+    data = read(x, labels={"diet": y})
+    model = quick("poe").set_params(likelihood={"a": likelihood}, epochs=1).fit(data)
+    with torch.no_grad():
+        model.model_["a"].likelihood.log_scale.copy_(scales)
+    section = collapse(Asked(model, task(data, data, "diet")))
+    (name,) = section.detail["variance"]
+    curve = section.detail["variance"][name]
+    variance = factor * np.exp(2 * scales.numpy())
+    assert name == "a"
+    assert curve["epsilon"][-1] == pytest.approx(0.13)
+    assert curve["share"] == [(variance <= e).mean() for e in curve["epsilon"]]
+    assert curve["collapsed"] == (variance <= 0.01).sum()
+    assert curve["dimensions"] == 4
+    rows = detail_tables([scored(section)])["Collapse, by modality (share of dimensions)"]
+    title = "learned variance of the decoder"
+    assert [(row["modality"], row[title]) for row in rows] == [
+        ("a", f"{curve['collapsed'] / 4:.3f}"),
+        ("b", None),
+    ]
+
+
+def scored(section):
     config = {"method": "any", "beta": 1.0, "seed": 0, "options": None, "epochs": 1}
     card = {"preparation": {"modalities": [{"name": "a"}, {"name": "b"}]}}
-    made = latents(Record(Path("runs/a"), config, card, {}, {"sections": {"collapse": section.detail}}))
+    return Record(Path("runs/a"), config, card, {}, {"sections": {"collapse": section.detail}})
+
+
+def drawn(section):
+    made = latents(scored(section))
     return made.get("Collapse between what is known given some modalities and given everything")
 
 

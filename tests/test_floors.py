@@ -20,7 +20,7 @@ FLOORS = {
         *("aggregation", "conditioned", "correlation", "joint_expert", "mmd", "precision", "priors"),
         *("private", "subsets"),
     ),
-    3: ("conditional", "cross", "impartial", "importance", "model", "objectives"),
+    3: ("conditional", "cross", "impartial", "importance", "modality", "model", "objectives"),
     4: ("methods",),
     5: (
         "baselines",
@@ -35,11 +35,12 @@ FLOORS = {
         "training",
     ),
     6: (
-        *("asking", "assembly", "building", "comparison", "configuration", "estimator"),
-        *("evaluate", "manifest"),
-        *("engines", "many", "measures", "protocol", "provenance", "runs", "sweeps", "targets", "tuning"),
+        *("adapting", "asking", "assembly", "batches", "building", "comparison", "configuration"),
+        *("estimator", "evaluate", "manifest"),
+        *("engines", "many", "measures", "protocol", "provenance", "runs", "streaming", "sweeps", "targets"),
+        "tuning",
     ),
-    7: ("cli", "commands", "demo", "parsing", "report", "settings"),
+    7: ("cli", "commands", "demo", "parsing", "report", "reproduce", "settings"),
 }
 PURE = 4  # floors up to here import torch and the standard library only
 ALSO = {"shapes": {"jaxtyping"}}

@@ -20,17 +20,16 @@ from counterpoint.methods.barycentre import MixtureOfBarycentres
 from counterpoint.methods.code import Consensus
 from counterpoint.methods.hellinger import Hellinger
 from counterpoint.methods.mmjsd import GeometricMean, with_prior
+from test_aggregation import POOLED, presence
 
 seeds = st.integers(0, 10**6)
 few = settings(max_examples=40, deadline=None)
 FULL = [
-    *(Consensus(rho, "full") for rho in (0.0, 0.5, 0.95)),
-    *(Hellinger(a) for a in ("dimension", "joint")),
+    *(a for a in POOLED if isinstance(a, Hellinger) or (isinstance(a, Consensus) and a.subsets == "full")),
     Average("scale"),
 ]
-MIXTURES = [*(Consensus(rho) for rho in (0.0, 0.5, 0.95)), MixtureOfBarycentres()]
 full = pytest.mark.parametrize("aggregation", FULL, ids=str)
-every = pytest.mark.parametrize("aggregation", [*FULL, *MIXTURES], ids=str)
+every = pytest.mark.parametrize("aggregation", [*POOLED, Average("scale")], ids=str)
 
 
 def normals(modalities, rows, seed, dims=2):
@@ -38,13 +37,6 @@ def normals(modalities, rows, seed, dims=2):
     shape = (modalities, rows, dims)
     loc = torch.randn(shape, generator=g, dtype=torch.float64)
     return DiagNormal(loc, torch.exp(0.7 * torch.randn(shape, generator=g, dtype=torch.float64)))
-
-
-def presence(modalities, rows, seed):
-    g = torch.Generator().manual_seed(seed)
-    present = torch.rand((modalities, rows), generator=g) < 0.6
-    present[:, 0], present[:, -1] = True, False
-    return present
 
 
 def all_of(q):
@@ -60,38 +52,7 @@ def integrate(density, z):
     return torch.trapezoid(density, z)
 
 
-# --- what holds for all
-
-
-@every
-@few
-@given(seed=seeds, modalities=st.integers(1, 4))
-def test_shapes_weights_targets_and_the_prior_of_an_empty_row(aggregation, seed, modalities):
-    rows = 5
-    q, present = normals(modalities, rows, seed), presence(modalities, rows, seed)
-    posterior = aggregation(q.where(present), present)
-    experts = aggregation.experts(modalities)
-    assert posterior.experts.loc.shape == (experts, rows, 2)
-    assert posterior.targets.shape == (experts, modalities, rows)
-    assert not (posterior.targets & ~present).any()
-    torch.testing.assert_close(posterior.weight.sum(0), torch.ones(rows, dtype=torch.float64))
-    assert (posterior.experts.scale > 0).all()
-    nothing = ~present.any(0)
-    assert (posterior.experts.loc[:, nothing] == 0).all()
-    assert (posterior.experts.scale[:, nothing] == 1).all()
-
-
-@every
-@few
-@given(seed=seeds)
-def test_what_was_not_observed_is_not_read(aggregation, seed):
-    q, other, present = normals(3, 5, seed), normals(3, 5, seed + 1), presence(3, 5, seed)
-    k = present.unsqueeze(-1)
-    mixed = DiagNormal(torch.where(k, q.loc, other.loc), torch.where(k, q.scale, other.scale))
-    a, b = aggregation(q, present), aggregation(mixed, present)
-    assert torch.equal(a.experts.loc, b.experts.loc)
-    assert torch.equal(a.experts.scale, b.experts.scale)
-    assert torch.equal(a.weight, b.weight)
+# --- what holds for all, beside the laws of tests/test_aggregation.py
 
 
 @full

@@ -35,6 +35,7 @@ def here(tmp_path, monkeypatch):
     x = {"rna": state @ rng.normal(size=(3, 8)), "protein": state @ rng.normal(size=(3, 4))}
     x["protein"][:9] = np.nan
     np.savez(tmp_path / "data.npz", **x, kind=kind)
+    np.savez(tmp_path / "later.npz", rna=x["rna"], lipids=state @ rng.normal(size=(3, 5)))
     monkeypatch.chdir(tmp_path)
 
 
@@ -72,7 +73,7 @@ def test_the_commands_run_in_their_order(here, capsys):
         name = re.match(r"# (\w+\.yaml)", block)[1]
         Path(name).write_text(block.replace("epochs: 20", "epochs: 1"))
     for verb, *rest in COMMANDS:
-        quick = ["--epochs", "1"] if verb in ("fit", "compare") else []
+        quick = ["--epochs", "1"] if verb in ("fit", "compare", "adapt") else []
         small = ["--seeds", "1", "--methods", "mmvm,ae"] if verb == "compare" else []
         small += ["--trials", "1", "--epochs", "1"] if verb == "tune" else []
         assert cli.main([verb, *rest, *quick, *small]) == 0, capsys.readouterr().err

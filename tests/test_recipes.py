@@ -16,7 +16,7 @@ RECIPES = sorted([*FOLDER.glob("recipes/*/*.yaml"), *FOLDER.glob("examples/*.yam
 
 def test_there_are_recipes():
     assert {p.name for p in RECIPES} >= {
-        "polymnist-paper.yaml",
+        "polymnist.yaml",
         "polymnist-official.yaml",
         "mfeat_sweep.yaml",
     }
@@ -29,12 +29,16 @@ def test_every_point_of_a_recipe_can_be_built(path, monkeypatch):
     assert not isinstance(grid.once["data"], dict) or grid.once["data"]["name"] in NAMED
     params = grid.points[0].params
     kinds, observed = params.get("likelihood"), (params.get("options") or {}).get("observed", [])
-    names = list(kinds) if isinstance(kinds, dict) else [*observed, "m0", "m1"]
+    names = list(kinds) if isinstance(kinds, dict) else list(params.get("weights") or [*observed, "m0", "m1"])
     rng = np.random.default_rng(0)
 
     def values(name: str) -> np.ndarray:
+        network = params.get("network")
+        network = network[name] if isinstance(network, dict) else network
         if isinstance(kinds, dict) and kinds[name] == "categorical":
-            return rng.choice(list("abcd"), (400, 8))
+            return rng.choice(list("abcd"), (400, 16))
+        if network in ("portrait", "dcgan"):
+            return rng.integers(0, 256, (400, 16, 16, 3), dtype=np.uint8)
         if isinstance(grid.once["data"], dict):
             return rng.integers(0, 256, (400, 28, 28, 3), dtype=np.uint8)
         return rng.normal(size=(400, 5))
@@ -54,7 +58,7 @@ def test_every_point_of_a_recipe_can_be_built(path, monkeypatch):
 def test_published_sizes(monkeypatch):
     """Twelve betas of five seeds and six methods; 20,621,187 parameters a modality, as published."""
     monkeypatch.setenv("COUNTERPOINT_DATA", "/somewhere")
-    grid = read_grid(FOLDER / "recipes" / "mmvm" / "polymnist-paper.yaml")
+    grid = read_grid(FOLDER / "recipes" / "mmvm" / "polymnist.yaml")
     assert len(grid.points) == 12 * 5 * 6
     assert sorted({p.params["beta"] for p in grid.points}) == [2.0**k for k in range(-8, 4)]
     rows = cp.read({"m0": np.random.default_rng(0).integers(0, 256, (40, 28, 28, 3), dtype=np.uint8)})

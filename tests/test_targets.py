@@ -66,6 +66,23 @@ def test_it_learns(name):
     assert (m.predict(x, given=["b"])[rows] == y[rows]).mean() > 0.85
 
 
+@pytest.mark.parametrize(
+    ("label", "classes", "codes"),
+    [
+        (np.array([7, -1, 11, 99, 3]), [3, 7, 11], [1, None, 2, None, 0]),
+        (np.array([7.0, np.nan, 7.0, 99.0, 7.0]), [3, 7, 11], [1, None, 1, None, 1]),
+        (np.array(["odd", None, "fat", "new", "odd"], dtype=object), ["fat", "odd"], [1, None, 0, None, 1]),
+    ],
+)
+def test_rows_get_the_codes_of_a_models_classes(label, classes, codes):
+    """Whatever classes they have themselves; one that the model does not know is as if there were none."""
+    made = with_target(read({"a": np.ones((5, 2))}, labels={"diet": label}), "diet", classes=classes)
+    seen = made.mask["diet"]
+    assert [int(x) if there else None for x, there in zip(made.x["diet"][:, 0], seen, strict=True)] == codes
+    assert not made.x["diet"][~seen].any()
+    assert made.categories["diet"] == tuple(map(str, classes))
+
+
 def test_labels_are_found_where_they_are():
     x, y = labelled(kind="str")
     by_y = quick().fit(x, y)

@@ -278,6 +278,8 @@ def test_if_all_diverge_it_is_an_error(tmp_path):
         ("space", {"space": {"learning_rate": [0.01]}}),
         ("goal", {"goal": "coherence"}),
         ("data", {"data": labelled(seed=1)}),
+        ("data", {"data": labelled().paired(np.arange(80) // 2)}),
+        ("data", {"data": labelled().paired(np.arange(80), np.arange(80) % 40)}),
         ("options", {"epochs": 2}),
         ("seed", {"seed": 1}),
         ("test", {"test": 0.2}),

@@ -191,8 +191,9 @@ def model(
     seed: int = 0,
     dtype=DTYPE,
     target: str | None = None,
+    told: int = 0,
 ) -> MultimodalVAE:
-    """Two-layer networks with random weights for modalities as in `KINDS`."""
+    """Two-layer networks with random weights for modalities as in `KINDS`; `told` columns of covariates."""
     kinds = KINDS[kinds] if isinstance(kinds, str) else kinds
     parts, trunks, units = {}, [], 5
     for i, (name, (kind, shape, _)) in enumerate(kinds.items()):
@@ -208,9 +209,10 @@ def model(
         if outs:
             encoder = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 5), nn.Tanh(), nn.Linear(5, outs))
         decoder = nn.Sequential(
-            nn.Linear(columns, 5), nn.Tanh(), nn.Linear(5, outputs), nn.Unflatten(1, p.output_shape)
+            nn.Linear(columns + told, 5), nn.Tanh(), nn.Linear(5, outputs), nn.Unflatten(1, p.output_shape)
         )
-        parts[name] = Modality(encoder, decoder, p, 1.0 + 0.5 * i, method.auxiliary_size)
+        known = torch.eye(told) if told else None
+        parts[name] = Modality(encoder, decoder, p, 1.0 + 0.5 * i, method.auxiliary_size, known)
         trunks.append(nn.Sequential(nn.Flatten(), nn.Linear(inputs, units)))
     out = method.posterior.heads * latent
     joint = JointEncoder(trunks, nn.Linear(units, out)) if method.joint else None
@@ -305,7 +307,7 @@ def scribble(data: Batch, kinds: dict | str, seed: int = 7) -> Batch:
         x[name] = torch.where(
             expand(data.mask[name], data.x[name]), data.x[name], nonsense.to(data.x[name].dtype)
         )
-    return Batch(x, data.mask)
+    return Batch(x, data.mask, data.covariates)
 
 
 def noise(m: MultimodalVAE, rows: int, seed: int = 3, dtype=DTYPE):

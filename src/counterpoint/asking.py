@@ -9,7 +9,9 @@ import torch
 
 from counterpoint import costs, generating, inference
 from counterpoint.batch import Batch
+from counterpoint.batches import average_of, fitted_with, prepared_batch, unshifted
 from counterpoint.data import MultimodalData, Preparation, read
+from counterpoint.data.backed import Backed
 from counterpoint.data.multimodal import expand
 from counterpoint.densities import Density
 from counterpoint.errors import InputError, choose, whole
@@ -17,6 +19,7 @@ from counterpoint.model import MultimodalVAE
 from counterpoint.seeds import generator
 
 Mask = Mapping[str, Any] | None
+AsBatch = Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -38,35 +41,16 @@ class Imputation:
     draws: np.ndarray
 
 
-def prepared_batch(
-    data: MultimodalData,
-    prepared: Preparation,
-    dtype: torch.dtype,
-    device: str,
-    *,
-    keep_bytes: bool = False,
-) -> Batch:
-    """Return the data as the model reads them, on a device.
-
-    With `keep_bytes`, pictures of 0..255 that are uint8 stay so, in the data's own memory where they can:
-    only a trainer, which reads them as 255ths and never writes, may ask for it.
-    """
-    x, mask = prepared.apply(data, keep_bytes=keep_bytes)
-    # torch warns of what it may not write to, such as a file that was mapped to be read
-    x = {k: v if v.flags.writeable else v.copy() for k, v in x.items()}
-    tensors = {k: torch.from_numpy(v).to(device) for k, v in x.items()}
-    tensors = {k: v.to(dtype) if v.is_floating_point() else v for k, v in tensors.items()}
-    return Batch(tensors, {k: torch.from_numpy(v).to(device) for k, v in mask.items()})
-
-
 class Questions:
     """The verbs of a fitted estimator; `model_`, `preparation_`, `device` and `seed` come from it.
 
     Every verb takes `X` as `fit` does (modalities may be absent), and `mask` for data that cannot hold NaN.
     `given` hides all modalities but the named. `how` is `"mixture"`, `"precision"` (weighed by it) or
     `"product"` of the observed posteriors, for methods without a joint one. `draws` = 0 decodes the posterior
-    means; otherwise that many latent draws are averaged, with noise from `seed`. All raise `InputError` if
-    the data do not fit what was trained on, or a name or an option is unknown.
+    means; otherwise that many latent draws are averaged, with noise from `seed`. Of a model that was fitted
+    with `batch`, rows are told by their labels, and `as_batch`, such as `{"donor": "A"}`, decodes all of them
+    as if they came from there. All raise `InputError` if the data do not fit what was trained on, or a name
+    or an option is unknown.
     """
 
     model_: MultimodalVAE
@@ -105,18 +89,43 @@ class Questions:
     def _noise(self, use: str, seed: int | None) -> torch.Generator:
         return generator(self._seed(seed), use, device=self.device)
 
+    def _as_batch(self, given: AsBatch, names: Sequence[str]) -> torch.Tensor | None:
+        """Return the columns that stand in place of the rows' own, (C,); NaN where those stay."""
+        if given is None:
+            return None
+        columns = fitted_with(self.preparation_, "as_batch").as_batch(given, names)
+        dtype = next(self._fitted_model().parameters()).dtype
+        return torch.tensor(columns, dtype=dtype, device=self.device)
+
     def embed(
-        self, X: Any, given: Sequence[str] | None = None, *, how: str = "mixture", mask: Mask = None
+        self,
+        X: Any,
+        given: Sequence[str] | None = None,
+        *,
+        how: str = "mixture",
+        mask: Mask = None,
+        remove_batch: Any = False,
     ) -> np.ndarray:
         """Return the mean of the joint posterior given what each row has, (N, D).
 
         A row with nothing observed gets the prior's mean, zero; one name in `given` gives its own posterior.
+        `remove_batch` takes away what is left of the mean shift of every batch, which assumes that batches
+        hold like mixtures of rows: True finds it in these rows, other rows (as `X`) are where it is found.
         """
+        if isinstance(X, Backed) and mask is None and remove_batch is False:
+            return X.each(lambda part: self.embed(part, given, how=how))
         model, batch = self._fitted_model(), self._batch(X, mask, given)
-        return inference.joint_mean(model, batch, how).cpu().numpy()
+        found = inference.joint_mean(model, batch, how)
+        if remove_batch is not False:
+            fitted_with(self.preparation_, "remove_batch")
+            of = batch if remove_batch is True else self._batch(remove_batch, None, given)
+            found = unshifted(found, batch, inference.joint_mean(model, of, how), of)
+        return found.cpu().numpy()
 
     def embed_each(self, X: Any, *, mask: Mask = None) -> dict[str, np.ndarray]:
         """Return each modality's own posterior means, name -> (N, D); NaN in rows that lack it."""
+        if isinstance(X, Backed) and mask is None:
+            return X.each(self.embed_each)
         means = inference.unimodal_mean(self._fitted_model(), self._batch(X, mask)).cpu().numpy()
         named = dict(zip(self._fitted_model().names, means, strict=True))
         return {name: named[name] for name in self.modalities_}
@@ -138,14 +147,15 @@ class Questions:
         how: str = "mixture",
         seed: int | None = None,
         mask: Mask = None,
+        as_batch: AsBatch = None,
     ) -> dict[str, np.ndarray]:
         """Return every modality's mean given what each row has, name -> (N, *event) in the data's units.
 
         Where every modality keeps its own latent, a modality that is given is decoded from its own;
         categories come as probabilities.
         """
-        batch = self._batch(X, mask, given)
-        return {name: self._decoded(batch, name, draws, how, seed) for name in self.modalities_}
+        batch, told = self._batch(X, mask, given), self._as_batch(as_batch, self.modalities_)
+        return {name: self._decoded(batch, name, draws, how, seed, told) for name in self.modalities_}
 
     def translate(
         self,
@@ -157,19 +167,29 @@ class Questions:
         how: str = "mixture",
         seed: int | None = None,
         mask: Mask = None,
+        as_batch: AsBatch = None,
     ) -> np.ndarray:
         """Return the mean of `target` given only `source`, (N, *event) in the data's units."""
         choose("target", target, self.modalities_)
         names = inference.check_names(
             (source,) if isinstance(source, str) else source, self.modalities_, "source"
         )
-        return self._decoded(self._batch(X, mask, names), target, draws, how, seed)
+        told = self._as_batch(as_batch, (target,))
+        return self._decoded(self._batch(X, mask, names), target, draws, how, seed, told)
 
-    def _decoded(self, batch: Batch, target: str, draws: int, how: str, seed: int | None) -> np.ndarray:
+    def _decoded(
+        self,
+        batch: Batch,
+        target: str,
+        draws: int,
+        how: str,
+        seed: int | None,
+        as_batch: torch.Tensor | None = None,
+    ) -> np.ndarray:
         whole("draws", draws, least=0)
         noise = self._noise(f"decode/{target}", seed)
         mean = inference.reconstruct(
-            self._fitted_model(), batch, target, draws=draws, generator=noise, how=how
+            self._fitted_model(), batch, target, draws=draws, generator=noise, how=how, as_batch=as_batch
         )
         return self._units(target, mean)
 
@@ -185,33 +205,27 @@ class Questions:
         how: str = "mixture",
         seed: int | None = None,
         mask: Mask = None,
+        as_batch: AsBatch = None,
     ) -> dict[str, Imputation]:
         """Impute every row from whatever it has, name -> `Imputation`.
 
         The latent is drawn from the joint posterior over what the row has, a mixture where every modality
-        keeps its own.
-
-        Args:
-            X: The data.
-            to: The modalities to impute; all of them unless given.
-            draws: K predictive draws, at least 1.
-            how: `"mixture"`, `"precision"` or `"product"`.
-            seed: Of the draws; the estimator's unless given.
-            mask: As in `fit`.
+        keeps its own. `to` names the modalities to impute, all of them unless given; `draws` are K predictive
+        draws, at least 1.
         """
         whole("draws", draws)
         wanted = inference.check_names(self.modalities_ if to is None else to, self.modalities_, "to")
         data = self._rows(X, mask)
-        batch = self._batch(data)
-        return {name: self._imputed(data, batch, name, draws, how, seed) for name in wanted}
+        batch, told = self._batch(data), self._as_batch(as_batch, wanted)
+        options: dict[str, Any] = {"draws": draws, "how": how, "as_batch": told}
+        return {name: self._imputed(data, batch, name, seed, options) for name in wanted}
 
     def _imputed(
-        self, data: MultimodalData, batch: Batch, name: str, draws: int, how: str, seed: int | None
+        self, data: MultimodalData, batch: Batch, name: str, seed: int | None, options: Mapping[str, Any]
     ) -> Imputation:
-        noise = self._noise(f"impute/{name}", seed)
-        mean, spread, drawn = inference.impute(
-            self._fitted_model(), batch, name, draws=draws, generator=noise, how=how
-        )
+        """Return an imputation in the data's units."""
+        model, noise = self._fitted_model(), self._noise(f"impute/{name}", seed)
+        mean, spread, drawn = inference.impute(model, batch, name, generator=noise, **options)
         one = self.preparation_[name]
         scale = self.preparation_.inverse_scale(name, spread.double().cpu().numpy())
         filled = self._units(name, mean if one.n_categories is None else mean.argmax(-1))
@@ -236,18 +250,25 @@ class Questions:
         return self
 
     def sample(
-        self, n: int, *, density: str | None = None, noise: bool = False, seed: int | None = None
+        self,
+        n: int,
+        *,
+        density: str | None = None,
+        noise: bool = False,
+        seed: int | None = None,
+        as_batch: AsBatch = None,
     ) -> dict[str, np.ndarray]:
         """Return n new rows, name -> (n, *event) in the data's units; row i of all comes from one latent.
 
         `density` is a kind that was fitted, or `"standard"`, the prior of methods trained against N(0, I);
         unless given, the first of gmm, flow, hyperprior, vamp that was fitted, or that prior if none was.
-        `noise` draws from the likelihood (categories come as codes) instead of taking its mean.
+        `noise` draws from the likelihood (categories come as codes) instead of taking its mean. Without
+        `as_batch`, decoders are told the average of the training rows.
         """
-        model = self._fitted_model()
+        model, asked = self._fitted_model(), self._as_batch(as_batch, self.modalities_)
         z = generating.draw(model, self.densities_, density, n, self._seed(seed))
         streams = {name: self._noise(f"sample/{name}", seed) for name in model.names}
-        made = generating.decode(model, z, streams, noise)
+        made = generating.decode(model, z, streams, noise, average_of(self.preparation_, asked))
         return {name: self._units(name, rows) for name, rows in made.items()}
 
     def score_terms(
@@ -255,34 +276,11 @@ class Questions:
     ) -> dict[str, dict[str, float]]:
         """Return reconstruction and rate per modality, in nats per row of the standardised data.
 
-        Both are averaged over the rows that have the modality. For every modality: `given_all` and
-        `given_itself`, -E log p(x | z) with z from all that the row has and from the modality alone, and its
-        `rate`; a method with a joint latent has one rate, under the name `joint`. Fixed likelihood constants
-        are included.
+        Names and values as in `counterpoint.costs.terms`; fixed likelihood constants are included.
         """
-        model, batch = self._fitted_model(), self._batch(X, mask)
-        out: dict[str, dict[str, float]] = {}
-        for name in self.modalities_:
-            there = batch.present[model.names.index(name)]
-            if not there.any():
-                raise InputError(
-                    f"no row has {name!r}, so it cannot be scored; give rows that do, or leave it out of the "
-                    "data."
-                )
-            values = {}
-            for key, given in (("given_all", batch), ("given_itself", batch.given((name,)))):
-                noise = self._noise(f"score/{key}/{name}", seed)
-                values[key] = (
-                    costs.distortion(model, given, name, batch, generator=noise)[there].mean().item()
-                )
-            out[name] = values
-        rates = costs.rates(model, batch, generator=self._noise("score/rate", seed))
-        for name, rate in rates.items():
-            if name == "rate":
-                out["joint"] = {"rate": rate.mean().item()}
-            elif name in out:
-                out[name]["rate"] = rate[batch.present[model.names.index(name)]].mean().item()
-        return out
+        batch = self._batch(X, mask)
+        streams = {use: self._noise(f"score/{use}", seed) for use in costs.uses(self.modalities_)}
+        return costs.terms(self._fitted_model(), batch, self.modalities_, streams)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return minus the training loss per row at the final hyperparameters, in nats: larger is better.
@@ -290,8 +288,7 @@ class Questions:
         Comparable between fits of one method on the same standardised data, not between methods.
         """
         model, batch = self._fitted_model(), self._batch(X)
-        hyper = model.method.final()
-        noise = self._noise("score", None)
+        hyper, noise = model.method.final(), self._noise("score", None)
         dtype = next(model.parameters()).dtype
 
         def ask(part: Batch) -> torch.Tensor:

@@ -12,6 +12,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from counterpoint.aggregation import Average, MixtureOfProducts, Product, Separate
 from counterpoint.data import Preparation
+from counterpoint.data.covariates import Covariates
 from counterpoint.distributions import DiagNormal, Point
 from counterpoint.errors import InputError, choose, number, whole
 from counterpoint.likelihoods import Likelihood, likelihood
@@ -60,9 +61,7 @@ def assemble(
             modalities for all their subsets, or a module gives the wrong shape.
     """
     names = preparation.names
-    _check_family(method)
-    _check_experts(method, len(names))
-    _check_observed(method, names, target)
+    _check_method(method, names, target)
     latent_dim = whole("latent_dim", latent_dim)  # numpy's whole numbers too
     if weights is not None and not isinstance(weights, Mapping):
         raise InputError(f"weights is {weights!r}; give a dict, modality -> factor above 0.")
@@ -70,7 +69,7 @@ def assemble(
         for name in given if isinstance(given, Mapping) else ():
             choose(f"{what}: modality", name, names)
     modalities: dict[str, Modality] = {}
-    trunks: list[nn.Module] = []
+    trunks, told = list[nn.Module](), preparation.covariates
     width_of, units = {"hidden": hidden, "width": width}, max((2 * latent_dim, *hidden))
     for name in names:
         one = preparation[name]
@@ -81,7 +80,7 @@ def assemble(
             draw = generator(seed, "init", name)
             try:
                 columns = latent_dim + units * (method.context and name != target)
-                encoder, decoder = _networks(kind, p, method, columns, draw, width_of)
+                encoder, decoder = _networks(kind, p, method, columns, draw, width_of, told)
                 if method.conditional:
                     features = units * (name in (method.observed or names) and name != target)
                     encoder = _conditional_encoder(kind, p, method, features, draw, width_of)
@@ -95,9 +94,10 @@ def assemble(
                 "all modalities, which is made from a kind; name a kind."
             )
         else:
-            encoder, decoder = _own_networks(name, kind, p, latent_dim, method)
+            encoder, decoder = _own_networks(name, kind, p, latent_dim, method, told)
         weight = number(f"the weight of modality {name!r}", (weights or {}).get(name, 1.0), open_=True)
-        modalities[name] = Modality(encoder, decoder, p, weight, method.auxiliary_size)
+        known = None if told is None else torch.from_numpy(told.known(name)).float()
+        modalities[name] = Modality(encoder, decoder, p, weight, method.auxiliary_size, known)
 
     def head(use: str) -> nn.Module:
         outputs = method.posterior.heads * latent_dim
@@ -108,14 +108,32 @@ def assemble(
     return MultimodalVAE(modalities, method, latent_dim, joint, prior, target)
 
 
+def _check_method(method: Method, names: Sequence[str], target: str | None) -> None:
+    """Refuse a method that these modalities cannot be modelled by."""
+    _check_family(method)
+    _check_experts(method, len(names))
+    _check_observed(method, names, target)
+
+
 def _networks(
-    kind: str, p: Likelihood, method: Method, latent_dim: int, draw: torch.Generator, sizes: Mapping[str, Any]
+    kind: str,
+    p: Likelihood,
+    method: Method,
+    latent_dim: int,
+    draw: torch.Generator,
+    sizes: Mapping[str, Any],
+    told: Covariates | None,
 ) -> tuple[nn.Module, nn.Module]:
-    """Make encoder and decoder of one modality; its private latents are among what they give and read."""
+    """Make encoder and decoder of one modality; its private latents are among what they give and read.
+
+    The decoder reads the columns of covariates beside the latents.
+    """
     private = method.private_dim
     make = partial(networks, kind, p.input_shape, p.output_shape, generator=draw, **sizes)
     heads = method.posterior.heads
     encoder, decoder = make(latent_dim + private, heads=heads)
+    if told is not None:
+        decoder = make(latent_dim + private + len(told.average), heads=heads)[1]
     if private and method.private_trunk:
         encoder = SideBySide([make(d, heads=heads)[0] for d in (latent_dim, private)])
     return encoder, decoder
@@ -179,7 +197,7 @@ def _check_experts(method: Method, modalities: int) -> None:
 
 
 def _own_networks(
-    name: str, pair: Any, p: Likelihood, latent_dim: int, method: Method
+    name: str, pair: Any, p: Likelihood, latent_dim: int, method: Method, told: Covariates | None
 ) -> tuple[nn.Module, nn.Module]:
     """Try a user's modules on one dry batch."""
     if (
@@ -202,20 +220,22 @@ def _own_networks(
                 "draws by itself; seed and data alone must decide. Use a stateless layer, such as LayerNorm."
             )
     columns = latent_dim + method.private_dim
+    read = columns if told is None else columns + len(told.average)
+    hint = "" if told is None else f". A decoder reads latents and {read - columns} columns of covariates."
     trials = (
         ("encoder", encoder, torch.zeros(2, *p.input_shape), (2, method.posterior.heads * columns)),
-        ("decoder", decoder, torch.zeros(2, columns), (2, *p.output_shape)),
+        ("decoder", decoder, torch.zeros(2, read), (2, *p.output_shape)),
     )
-    for what, module, read, wanted in trials:
+    for what, module, given, wanted in trials:
         try:
             with torch.no_grad():
-                shape = tuple(module(read).shape)
+                shape = tuple(module(given).shape)
         except (RuntimeError, ValueError, TypeError) as error:
             raise InputError(
-                f"the {what} of {name!r} fails on a batch of shape {tuple(read.shape)}: {error}"
+                f"the {what} of {name!r} fails on a batch of shape {tuple(given.shape)}: {error}{hint}"
             ) from error
         if shape != wanted:
             raise InputError(
-                f"the {what} of {name!r} gives {shape} for {tuple(read.shape)}; it must give {wanted}."
+                f"the {what} of {name!r} gives {shape} for {tuple(given.shape)}; it must give {wanted}."
             )
     return encoder, decoder

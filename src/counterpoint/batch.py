@@ -17,16 +17,19 @@ class Batch:
     Args:
         x: name -> (B, *event). Zero where not observed; a NaN never gets this far.
         mask: name -> bool, (B,) if rows are observed whole or not at all, or (B, *event) for single values.
+        covariates: (B, C), what encoders and decoders are told of every row beside its values: the one-hot
+            columns of its categories, such as its donor's. None where there are none.
 
     Example:
         >>> import torch
         >>> b = Batch({"a": torch.zeros(2, 3)}, {"a": torch.tensor([True, False])})
-        >>> b.present.tolist()
-        [[True, False]]
+        >>> b.present.tolist(), b.at(slice(1)).rows
+        ([[True, False]], 1)
     """
 
     x: Mapping[str, Tensor]
     mask: Mapping[str, Tensor]
+    covariates: Tensor | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,7 +50,13 @@ class Batch:
         """Return the batch as if only the named modalities had been observed."""
         mask = {n: m if n in names else torch.zeros_like(m) for n, m in self.mask.items()}
         x = {n: v if n in names else torch.zeros_like(v) for n, v in self.x.items()}
-        return Batch(x, mask)
+        return Batch(x, mask, self.covariates)
+
+    def at(self, rows: slice | Tensor) -> "Batch":
+        """Return some of the rows; a slice gives views."""
+        told = None if self.covariates is None else self.covariates[rows]
+        x, mask = ({k: v[rows] for k, v in part.items()} for part in (self.x, self.mask))
+        return Batch(x, mask, told)
 
 
 def _any(mask: Tensor) -> Tensor:

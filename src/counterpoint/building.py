@@ -8,6 +8,7 @@ import numpy as np
 
 from counterpoint.assembly import assemble
 from counterpoint.data import MultimodalData, Preparation
+from counterpoint.data.categories import names_of
 from counterpoint.errors import InputError, choose, whole
 from counterpoint.methods import METHODS, method, takes
 from counterpoint.model import Method, MultimodalVAE
@@ -34,6 +35,7 @@ def train_options(estimator: "Counterpoint", rows: int) -> TrainOptions:
     whole("verbose", int(verbose) if isinstance(verbose, bool) else verbose, least=0)
     check_device(estimator.device)
     chosen_method(estimator)
+    names_of(estimator.batch)
     size = estimator.batch_size
     if isinstance(size, str):
         if size != "auto":
@@ -79,7 +81,24 @@ def prepare(estimator: "Counterpoint", data: MultimodalData) -> Preparation:
     """Return likelihoods, units and names of training rows."""
     data = training_rows(estimator, data)
     words = likelihoods(data, estimator.target, estimator.likelihood)
-    return Preparation.fit(data, words, standardise=estimator.standardise, constant=estimator.constant)
+    how = {"standardise": estimator.standardise, "constant": estimator.constant}
+    return Preparation.fit(data, words, **how, batch=_batch(estimator, data))
+
+
+def _batch(estimator: "Counterpoint", data: MultimodalData) -> tuple[str, ...] | None:
+    """Return the labels that are covariates, if the rows can have them."""
+    names = names_of(estimator.batch)
+    if estimator.target in names:
+        raise InputError(
+            f"batch names {estimator.target!r}, which is the target: what is to be told from the modalities "
+            "would be told to them. Leave it out of one."
+        )
+    if names and data.pairs is not None:
+        raise InputError(
+            f"batch is {estimator.batch!r}, and the rows are paired anew in every epoch (pair_on): the parts "
+            "of a row come from several trials, so it has no one batch. Leave out one of the two."
+        )
+    return names or None
 
 
 def new_model(estimator: "Counterpoint", prepared: Preparation) -> MultimodalVAE:

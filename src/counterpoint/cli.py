@@ -13,6 +13,7 @@ VERBS = {
     "cite": "the papers of methods, as BibTeX",
     "inspect": "what is in a data file, and how it would be modelled",
     "fit": "train one method and write a run directory",
+    "adapt": "a new modality or session joins a run: only its own networks are trained",
     "embed": "latents of rows, to an .npz",
     "translate": "one modality from another, to an .npz",
     "impute": "what is missing, with its spread, to an .npz",
@@ -22,6 +23,7 @@ VERBS = {
     "compare": "several methods on the same rows, seeds as mean and spread",
     "sweep": "a grid of fits from a YAML file, in stacks and on several workers",
     "tune": "a search for the best options, on validation rows",
+    "reproduce": "a table or figure of the papers, beside what they published",
     "report": "one HTML file of one run or of hundreds",
     "export": "the figures and tables of a report as SVG, PNG, CSV, LaTeX",
 }
@@ -84,7 +86,7 @@ def _run(verb: str, function: Callable[..., None], argv: Sequence[str]) -> int:
     except KeyboardInterrupt as stop:
         kept = getattr(stop, "__notes__", [])
         _complain("\n" + ("; ".join(as_typed(n, function) for n in kept) or "stopped"))
-        if kept and verb == "fit":
+        if kept and verb in ("fit", "adapt"):
             again = [word for word in argv if word not in ("--resume", "--overwrite")]
             _complain(f"next:  {shlex.join(['counterpoint', verb, *again, '--resume'])}")
         return 130

@@ -49,11 +49,16 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def data_digest(
-    x: Mapping[str, torch.Tensor], mask: Mapping[str, torch.Tensor], codes: torch.Tensor | None = None
+    x: Mapping[str, torch.Tensor],
+    mask: Mapping[str, torch.Tensor],
+    codes: torch.Tensor | None = None,
+    blocks: torch.Tensor | None = None,
+    covariates: torch.Tensor | None = None,
 ) -> str:
-    """Return a hash of prepared data, and of which rows may be paired anew."""
+    """Return a hash of prepared data, of which rows may be paired anew or stay together, of covariates."""
     digest = hashlib.sha256()
-    for name, tensor in (*x.items(), *mask.items(), *([] if codes is None else [("pairs", codes)])):
+    beside = (("pairs", codes), ("blocks", blocks), ("covariates", covariates))
+    for name, tensor in (*x.items(), *mask.items(), *((k, v) for k, v in beside if v is not None)):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
@@ -69,7 +74,8 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy's numbers and arrays; a numpy float is a float that YAML refuses
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        by_name = {str(k): v for k, v in value.items()}
+        return {k: _plain(by_name[k]) for k in sorted(by_name)}  # whoever wrote them down in what order
     if isinstance(value, (list, tuple)):
         if any(isinstance(v, torch.nn.Module) for v in value):
             return OWN

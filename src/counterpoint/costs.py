@@ -3,10 +3,13 @@
 Functions of a model and a `Batch` in model space (standardised values), as in `inference`.
 """
 
+from collections.abc import Mapping, Sequence
+
 import torch
 
 from counterpoint.batch import Batch
 from counterpoint.distributions import kl_standard
+from counterpoint.errors import InputError
 from counterpoint.inference import chunks, latents
 from counterpoint.model import MultimodalVAE
 
@@ -29,7 +32,7 @@ def distortion(
     with torch.no_grad():
         for given, true in zip(chunks(batch), chunks(truth), strict=True):
             z, weight = latents(model, given, target, draws, generator, how)
-            log_p = model[target].log_prob(z, true.x[target], true.mask[target])
+            log_p = model[target].log_prob(z, true.x[target], true.mask[target], true.covariates)
             values.append(-(weight * log_p).sum(0))
     return torch.cat(values)
 
@@ -63,3 +66,53 @@ def rates(model: MultimodalVAE, batch: Batch, *, generator: torch.Generator) -> 
                 rates = rates + (own.sum(0) if shared else own)
             parts.append(dict(zip(("rate",) if shared else model.names, rates, strict=True)))
     return {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
+
+
+def uses(names: Sequence[str]) -> list[str]:
+    """Return what `terms` draws noise for.
+
+    Example:
+        >>> uses(["rna"])
+        ['given_all/rna', 'given_itself/rna', 'rate']
+    """
+    return [*(f"{key}/{name}" for name in names for key in ("given_all", "given_itself")), "rate"]
+
+
+def terms(
+    model: MultimodalVAE, batch: Batch, names: Sequence[str], streams: Mapping[str, torch.Generator]
+) -> dict[str, dict[str, float]]:
+    """Return distortions and rate of modalities, averaged over the rows that have them, in nats per row.
+
+    Args:
+        model: A model.
+        batch: Rows.
+        names: The modalities.
+        streams: A stream of noise for each of `uses(names)`.
+
+    Returns:
+        Name -> `given_all` and `given_itself`, -E log p(x | z) with z from all that a row has and from the
+        modality alone, and its `rate`; a method with a joint latent has one rate, under the name `joint`.
+
+    Raises:
+        InputError: If no row has one of them.
+    """
+    out: dict[str, dict[str, float]] = {}
+    for name in names:
+        there = batch.present[model.names.index(name)]
+        if not there.any():
+            raise InputError(
+                f"no row has {name!r}, so it cannot be scored; give rows that do, or leave it out of the "
+                "data."
+            )
+        out[name] = {
+            key: distortion(model, given, name, batch, generator=streams[f"{key}/{name}"])[there]
+            .mean()
+            .item()
+            for key, given in (("given_all", batch), ("given_itself", batch.given((name,))))
+        }
+    for name, rate in rates(model, batch, generator=streams["rate"]).items():
+        if name == "rate":
+            out["joint"] = {"rate": rate.mean().item()}
+        elif name in out:
+            out[name]["rate"] = rate[batch.present[model.names.index(name)]].mean().item()
+    return out

@@ -46,6 +46,7 @@ def cross_log_prob(
         drawn = auxiliary[d].rsample(noise[:, :, d])
         own = torch.arange(z.shape[1], device=z.device) == d
         beside = torch.where(own[:, None, None], w, drawn)
-        log_p = modality.log_prob(torch.cat([z, beside], -1), batch.x[name], batch.mask[name])
+        both = torch.cat([z, beside], -1)
+        log_p = modality.log_prob(both, batch.x[name], batch.mask[name], batch.covariates)
         found.append(log_p)
     return torch.where(batch.present, torch.stack(found, 2), 0.0)

@@ -174,7 +174,8 @@ def _estimate(
                     w = latent[..., dim + i * width :][..., :width]
                     log_p = log_p + standard(_own(model, proposal, name)).log_prob(w)
                     read = torch.cat([shared, w], -1)
-                log_p = log_p + model[name].log_prob(read, part.x[name], part.mask[name])
+                values = part.x[name], part.mask[name], part.covariates
+                log_p = log_p + model[name].log_prob(read, *values)
             log_ps.append(log_p)
         return torch.cat(log_ps, 1)
 

@@ -7,12 +7,16 @@ from typing import Any
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from counterpoint import atomic, configuration, runs
+from counterpoint.adapting import Adapting
 from counterpoint.asking import Questions, prepared_batch
 from counterpoint.assembly import Networks
 from counterpoint.building import new_model, prepare, train_options, training_rows
 from counterpoint.data import MultimodalData, Preparation, read
+from counterpoint.data.backed import Backed
 from counterpoint.errors import InputError, number
+from counterpoint.model import MultimodalVAE
 from counterpoint.schedules import Scheduled
+from counterpoint.streaming import fit_backed
 from counterpoint.targets import Predictions, classes_of
 from counterpoint.training.checkpoint import NAME as CHECKPOINT
 from counterpoint.training.checkpoint import Checkpoint
@@ -21,7 +25,7 @@ from counterpoint.training.population import Population
 from counterpoint.training.progress import ProgressLine
 
 
-class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
+class Counterpoint(Questions, Predictions, Adapting, TransformerMixin, BaseEstimator):
     """Learn from several modalities of the same rows, some of them missing.
 
     Args:
@@ -29,10 +33,12 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
         latent_dim: D, dimensions of the latent.
         beta: Weight of the rate: a number, or a schedule such as `"linear:0:1:2000"` (start, end, steps).
         options: Further options of the method, such as `{"rate": "mixture"}`.
+        batch: Labels that encoders and decoders are told, such as `"donor"` or `["donor", "lane"]`, so that
+            the latent need not hold them.
         target: A label that `predict` tells from the modalities: modelled as one more, never read when asked.
         likelihood: `"auto"`, a name for all modalities, or name -> name.
-        network: `"auto"`, a kind (`mlp`, `conv`, `resnet`, `text`), or name -> kind or own
-            (encoder, decoder).
+        network: `"auto"`, a kind (one of `counterpoint.nn.KINDS`), or name -> kind or own (encoder,
+            decoder).
         hidden: Units of the hidden layers.
         width: Channels of the convolutional kinds; their own default unless given.
         weights: name -> factor of the modality's distortion in the loss.
@@ -77,6 +83,7 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
         latent_dim: int = 20,
         beta: Scheduled = 1.0,
         options: Mapping[str, Any] | None = None,
+        batch: str | Sequence[str] | None = None,
         target: str | None = None,
         likelihood: str | Mapping[str, str] = "auto",
         network: Networks = "auto",
@@ -103,6 +110,7 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
         self.latent_dim = latent_dim
         self.beta = beta
         self.options = options
+        self.batch = batch
         self.target = target
         self.likelihood = likelihood
         self.network = network
@@ -132,6 +140,8 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
         *,
         mask: Mapping[str, Any] | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
+        pair_on: str | Mapping[str, Any] | None = None,
+        batch: str | Sequence[str] | None = None,
         run: str | Path | None = None,
         resume: bool = False,
         overwrite: bool = False,
@@ -144,6 +154,9 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
             y: The target, if it is not among the data's labels; ignored where there is none.
             mask: name -> bool (N,) or (N, *event), for data that cannot hold NaN.
             groups: name -> columns, for a DataFrame.
+            pair_on: What sessions without rows in common share, as `read` takes it: session -> the condition
+                of each of its trials, or the name of that label in their files.
+            batch: Takes the place of the estimator's own, for good.
             run: A directory to save the run in; nothing is written without it.
             resume: Continue the run in that directory from its last checkpoint, exactly.
             overwrite: Replace a finished run in that directory.
@@ -153,13 +166,25 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
             InputError: If data or options cannot be used; before any training.
             TrainingDivergedError: If a loss term stops being finite.
         """
-        data = read(X, mask=mask, groups=groups)
+        self.batch = self.batch if batch is None else batch
+        if isinstance(X, Backed):
+            refused = {"mask": mask, "groups": groups, "pair_on": pair_on, "resume": resume}
+            return fit_backed(self, X, run=run, overwrite=overwrite, refused=refused)
+        data = read(X, mask=mask, groups=groups, pair_on=pair_on)
         train_options(self, len(data))  # refuse bad options before anything else
         data = training_rows(self, data, y)
         prepared = prepare(self, data)
         trainer = self._trainer(data, prepared)
-        self._summarise(data, configuration.data_digest(trainer.x, trainer.mask, codes_of(data.pairs)))
+        ties = codes_of(data.pairs), codes_of(data.blocks), trainer.covariates
+        self._summarise(data, configuration.data_digest(trainer.x, trainer.mask, *ties))
         keeper = self._keeper(trainer, run, resume, overwrite, checkpoint_seconds)
+        self._train(trainer, prepared, run, keeper)
+        return self
+
+    def _train(
+        self, trainer: Population, prepared: Preparation, run: str | Path | None, keeper: Checkpoint | None
+    ) -> None:
+        """Train to the end, take over the model, and save the run if there is a directory for one."""
         with ProgressLine(self.epochs, self.verbose) as line:
 
             def each_epoch(p: Population) -> None:
@@ -177,7 +202,6 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
         if run is not None and keeper is not None:
             self.save(run)
             keeper.remove()
-        return self
 
     def _summarise(self, data: MultimodalData, digest: str) -> None:
         """Note what is trained on."""
@@ -211,12 +235,18 @@ class Counterpoint(Questions, Predictions, TransformerMixin, BaseEstimator):
             atomic.write(folder / "config.yaml", configuration.config_text(self))
         return keeper
 
-    def _trainer(self, data: MultimodalData, prepared: Preparation) -> Population:
+    def _trainer(
+        self, data: MultimodalData, prepared: Preparation, model: MultimodalVAE | None = None
+    ) -> Population:
         how = train_options(self, len(data))
         b = prepared_batch(data, prepared, how.dtype, self.device, keep_bytes=True)
-        return Population(
-            [new_model(self, prepared)], b.x, b.mask, how, [self.seed], codes=codes_of(data.pairs)
+        models, codes, blocks = (
+            [model or new_model(self, prepared)],
+            codes_of(data.pairs),
+            codes_of(data.blocks),
         )
+        beside: dict[str, Any] = {"codes": codes, "blocks": blocks, "covariates": b.covariates}
+        return Population(models, b.x, b.mask, how, [self.seed], **beside)
 
     def _fitted(self, trainer: Population, e: int, prepared: Preparation) -> None:
         """Take over model e of a finished trainer."""

@@ -89,8 +89,7 @@ def fit(
 
     def inputs(some: np.ndarray) -> PseudoInputs:
         index = torch.from_numpy(rows[some]).to(batch.present.device)
-        start = Batch({k: v[index] for k, v in batch.x.items()}, {k: v[index] for k, v in batch.mask.items()})
-        return PseudoInputs(model, start)
+        return PseudoInputs(model, batch.at(index))
 
     made = densities.fit(kind, z, seed, components=components, inputs=inputs)
     told = {"rows": len(rows), "left_out": int((~batch.present.any(0)).sum()), "seed": seed}
@@ -139,7 +138,11 @@ def draw(
 
 
 def decode(
-    model: MultimodalVAE, z: torch.Tensor, streams: Mapping[str, torch.Generator], noise: bool = False
+    model: MultimodalVAE,
+    z: torch.Tensor,
+    streams: Mapping[str, torch.Generator],
+    noise: bool = False,
+    covariates: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
     """Decode every modality from the same latents, name -> (N, *event) in model space.
 
@@ -148,12 +151,14 @@ def decode(
         z: (N, D). Private latents, where a method has them, are drawn from their prior.
         streams: Name -> generator of what is random in that modality alone; these are decoded.
         noise: Draw from the likelihood instead of taking its mean.
+        covariates: (C,), what decoders are told of every row; for a model that reads them.
 
     Counts are made for a row of the typical size (the training rows' median).
     """
     some, width = next(model.parameters()), model.method.private_dim
     family = model.method.posterior
     parts: dict[str, list[torch.Tensor]] = {name: [] for name in streams}
+    told = None if covariates is None else covariates.to(some.device, some.dtype).unsqueeze(0)
     with torch.no_grad():
         for rows in z.to(some.device, some.dtype).split(inference.CHUNK):
             for name, stream in streams.items():
@@ -166,6 +171,6 @@ def decode(
                     latent = torch.cat([rows, prior.rsample(own)], 1)
                 if model.method.context and name != model.target:  # which is zero where nothing is observed
                     latent = torch.nn.functional.pad(latent, (0, context_width(model)))
-                out = model[name].decode(latent)
+                out = model[name].decode(latent, told)
                 parts[name].append(likelihood.sample(out, stream) if noise else likelihood.mean(out))
     return {name: torch.cat(made) for name, made in parts.items()}

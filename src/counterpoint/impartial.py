@@ -217,15 +217,21 @@ class _Apart(torch.autograd.Function):
         return None, None, None, *shaped
 
 
-def _decoded_apart(modality: "Modality", z: Tensor, order: Tensor | None, methods: tuple[str, ...]) -> Tensor:
+def _decoded_apart(
+    modality: "Modality",
+    z: Tensor,
+    covariates: Tensor | None,
+    order: Tensor | None,
+    methods: tuple[str, ...],
+) -> Tensor:
     """Return the decoder's output for z (K, E, B, D), each expert's by its own copy of the parameters."""
     weights = dict(modality.decoder.named_parameters())
     if not weights:
-        return modality.decode(z)
+        return modality.decode(z, covariates)
     copies: Any = _Apart.apply(order, z.shape[1], methods, *weights.values())
     outs = []
     for e, latent in enumerate(z.unbind(1)):
         own = dict(zip(weights, (copy[e] for copy in copies), strict=True))
         decoder: Callable[[Tensor], Tensor] = partial(functional_call, modality.decoder, own)
-        outs.append(modality.decode(latent, decoder))
+        outs.append(modality.decode(latent, covariates, decoder))
     return torch.stack(outs, 1)

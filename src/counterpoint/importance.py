@@ -11,15 +11,17 @@ from counterpoint.aggregation import Posterior
 from counterpoint.batch import Batch
 from counterpoint.distributions import Mixture, Point
 from counterpoint.errors import InputError, choose, whole
+from counterpoint.modality import Modality
 from counterpoint.objectives import Fan, Loss, Needs, Noise
 from counterpoint.priors import Hyper, Unconditional
 from counterpoint.shapes import Bool, Float, Tensor
 
 if TYPE_CHECKING:
-    from counterpoint.model import Modality, MultimodalVAE
+    from counterpoint.model import MultimodalVAE
 
 AVERAGINGS = ("looser", "tight")
 GRADIENTS = ("reparameterised", "sticking", "dreg", "dreg_mixture")
+Decode = Callable[[Modality, Tensor, Tensor | None], Tensor]
 
 
 class Weighed(NamedTuple):
@@ -44,13 +46,13 @@ class Fans(NamedTuple):
             the draws themselves unless given.
         densities: From the draws to what the density of each expert is taken at within log q(z | X),
             (S, K, E, B, D); the draws themselves unless given.
-        decode: From a modality and what it is decoded from to its decoder's output; `Modality.decode` unless
-            given.
+        decode: From a modality, what it is decoded from and the rows' covariates to its decoder's output;
+            `Modality.decode` unless given.
     """
 
     latents: Fan | None = None
     densities: Callable[[Tensor], Tensor] | None = None
-    decode: "Callable[[Modality, Tensor], Tensor] | None" = None
+    decode: Decode | None = None
 
 
 PLAIN = Fans()
@@ -248,12 +250,12 @@ def _weigh(
     latents: Sequence[Float[Tensor, "K E B D"]],
     rate: Float[Tensor, "K E B"],
     beta: float | Tensor,
-    decode: "Callable[[Modality, Tensor], Tensor] | None" = None,
+    decode: Decode | None = None,
 ) -> Weighed:
     """Decode every modality from every draw, and weigh the draws."""
-    each = []
+    each, decoded = [], Modality.decode if decode is None else decode
     for z, name, modality in zip(latents, model.names, model.modalities, strict=True):
-        out = modality.decode(z) if decode is None else decode(modality, z)
+        out = decoded(modality, z, batch.covariates)
         each.append(modality.likelihood.log_prob(out, batch.x[name], batch.mask[name]))
     log_p = torch.where(targets, torch.stack(each, 2), 0.0)  # (K, E, M, B)
     v = log_p.new_tensor([modality.weight for modality in model.modalities])

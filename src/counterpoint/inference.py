@@ -29,8 +29,7 @@ CHUNK = 2048
 def chunks(batch: Batch, rows: int = CHUNK) -> Iterator[Batch]:
     """Cut a batch into runs of rows, in order."""
     for start in range(0, batch.rows, rows):
-        cut = slice(start, start + rows)
-        yield Batch({k: v[cut] for k, v in batch.x.items()}, {k: v[cut] for k, v in batch.mask.items()})
+        yield batch.at(slice(start, start + rows))
 
 
 def by_chunk(batch: Batch, ask: Callable[[Batch], torch.Tensor], axis: int = 0) -> torch.Tensor:
@@ -183,14 +182,31 @@ def _own(model: MultimodalVAE, batch: Batch, target: str, posterior: Posterior, 
     return Posterior(type(own)(**parts), posterior.weight, posterior.targets, posterior.explains)
 
 
+def told(batch: Batch, as_batch: torch.Tensor | None = None) -> torch.Tensor | None:
+    """Return what decoders are told of rows, (N, C), None without covariates.
+
+    Args:
+        batch: The rows.
+        as_batch: (C,) columns that stand in place of the rows' own; NaN where the rows' own stay.
+    """
+    if batch.covariates is None or as_batch is None:
+        return batch.covariates
+    return torch.where(as_batch.isnan(), batch.covariates, as_batch)
+
+
 def decoded_mean(
-    model: MultimodalVAE, z: torch.Tensor, weight: torch.Tensor, target: str, exposure: torch.Tensor | None
+    model: MultimodalVAE,
+    z: torch.Tensor,
+    weight: torch.Tensor,
+    target: str,
+    exposure: torch.Tensor | None,
+    covariates: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return the likelihood's mean of `target`, (N, *event), averaged over z (K, N, D) by weight (K, N)."""
     modality = model[target]
     total: Any = 0.0
     for z_k, w_k in zip(z, weight, strict=True):
-        mean = modality.likelihood.mean(modality.decode(z_k), exposure)
+        mean = modality.likelihood.mean(modality.decode(z_k, covariates), exposure)
         total = total + w_k.reshape(-1, *[1] * (mean.dim() - 1)) * mean
     return total
 
@@ -213,6 +229,7 @@ def reconstruct(
     draws: int,
     generator: torch.Generator,
     how: str = "mixture",
+    as_batch: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return the mean of `target` given what each row has, (N, *event).
 
@@ -223,11 +240,13 @@ def reconstruct(
         draws: K latent draws to average over; 0 decodes the posterior means.
         generator: Of the draws.
         how: See `joint`.
+        as_batch: Covariates that the decoder is told instead of the rows' own, see `told`.
     """
 
     def ask(part: Batch) -> torch.Tensor:
         z, weight = latents(model, part, target, draws, generator, how)
-        return decoded_mean(model, z, weight, target, exposure_of(model, part, target))
+        exposure = exposure_of(model, part, target)
+        return decoded_mean(model, z, weight, target, exposure, told(part, as_batch))
 
     return by_chunk(batch, ask)
 
@@ -240,11 +259,12 @@ def impute(
     draws: int,
     generator: torch.Generator,
     how: str = "mixture",
+    as_batch: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return mean and standard deviation (N, *event), and predictive draws (K, N, *event), of a modality.
 
     Every row is imputed from whatever it has, the latent drawn from the joint posterior. The variance is that
-    of the means over the draws plus the mean of the likelihood's own.
+    of the means over the draws plus the mean of the likelihood's own. `as_batch` as in `reconstruct`.
     """
     modality = model[target]
     parts = []
@@ -254,7 +274,7 @@ def impute(
             means, within, samples = [], [], []
             z_k = draw(joint(model, part, how), draws, generator)
             for z in with_private(model, part, target, z_k, generator):
-                out = modality.decode(z)
+                out = modality.decode(z, told(part, as_batch))
                 means.append(modality.likelihood.mean(out, sizes))
                 within.append(modality.likelihood.variance(out, sizes))
                 samples.append(modality.likelihood.sample(out, generator, sizes))

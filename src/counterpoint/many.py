@@ -13,6 +13,7 @@ from counterpoint.asking import prepared_batch
 from counterpoint.batch import Batch
 from counterpoint.building import chosen_method, new_model, prepare, train_options, training_rows
 from counterpoint.data import MultimodalData, Preparation
+from counterpoint.data.categories import names_of
 from counterpoint.errors import InputError, whole
 from counterpoint.estimator import Counterpoint
 from counterpoint.manifest import MANIFEST
@@ -55,16 +56,13 @@ class Rows:
         """Return preparation, batch and digest of the rows as an estimator reads them."""
         dtype = train_options(estimator, len(self.data)).dtype
         how = (estimator.likelihood, estimator.standardise, estimator.constant, dtype, estimator.device)
-        key = repr((*how, estimator.target))
+        key = repr((*how, estimator.target, names_of(estimator.batch)))
         if key not in self._known:
             data = training_rows(estimator, self.data)
             fitted = prepare(estimator, data)
             batch = prepared_batch(data, fitted, dtype, estimator.device, keep_bytes=True)
-            self._known[key] = (
-                fitted,
-                batch,
-                configuration.data_digest(batch.x, batch.mask, codes_of(data.pairs)),
-            )
+            ties = codes_of(data.pairs), codes_of(data.blocks), batch.covariates
+            self._known[key] = fitted, batch, configuration.data_digest(batch.x, batch.mask, *ties)
         return self._known[key]
 
     def fingerprint(self, estimator: Counterpoint) -> str:
@@ -95,9 +93,15 @@ def measure_stack(estimator: Counterpoint, rows: Rows, most: int, *, only: int |
 
     def build(size: int) -> Population:
         models = [new_model(estimator, prepared) for _ in range(size)]
-        return Population(models, batch.x, batch.mask, options, range(size), codes=codes_of(rows.data.pairs))
+        return Population(models, batch.x, batch.mask, options, range(size), **_beside(rows.data, batch))
 
     return measure(build, most, only=only)
+
+
+def _beside(data: MultimodalData, batch: Batch) -> dict[str, Any]:
+    """Return what a trainer is told of rows beside their values."""
+    codes, blocks = codes_of(data.pairs), codes_of(data.blocks)
+    return {"codes": codes, "blocks": blocks, "covariates": batch.covariates}
 
 
 def fit_many(
@@ -203,8 +207,8 @@ def _fit_stack(
     options = [train_options(member, len(rows.data)) for member in members]
     together = len(prints) > 1
     seeds = [member.seed for member in members]
-    codes = codes_of(rows.data.pairs)
-    population = Population(models, batch.x, batch.mask, options, seeds, stacked=together, codes=codes)
+    beside = _beside(rows.data, batch)
+    population = Population(models, batch.x, batch.mask, options, seeds, stacked=together, **beside)
     keeper = None
     if kept is not None:
         keeper = Checkpoint(kept, [prints[i] for i in places], seconds)

@@ -1,6 +1,6 @@
 """The model: modalities, each with encoder, decoder and likelihood, tied together by a method."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -11,13 +11,13 @@ from counterpoint.aggregation import Posterior
 from counterpoint.batch import Batch
 from counterpoint.conditional import Encoded, conditional_heads, joint_heads
 from counterpoint.distributions import DiagNormal, Unimodal
-from counterpoint.errors import InputError, number, whole
-from counterpoint.likelihoods import Likelihood
+from counterpoint.errors import InputError, whole
+from counterpoint.modality import Modality
 from counterpoint.nn.joint import JointEncoder
 from counterpoint.objectives import Loss, Needs, Noise
 from counterpoint.priors import Hyper, LearnedScale
 from counterpoint.schedules import Schedule
-from counterpoint.shapes import Bool, Float, Tensor
+from counterpoint.shapes import Bool, Tensor
 
 
 @runtime_checkable
@@ -119,57 +119,6 @@ class Method:
         return {k: s.end for k, s in self.hyper.items()}
 
 
-class Modality(nn.Module):
-    """One kind of measurement: its encoder, its decoder, its likelihood and its weight in the loss.
-
-    With private latents of W columns, an encoder gives heads * W columns more; a decoder reads (B, D + W).
-
-    Args:
-        encoder: Module from (B, *likelihood.input_shape) to (B, heads * D).
-        decoder: Module from (B, D) to (B, *likelihood.output_shape).
-        likelihood: p(x | decoder output).
-        weight: Factor of its distortion in the loss, above 0.
-        auxiliary: Numbers that describe an auxiliary prior, see `Method.auxiliary`.
-
-    Raises:
-        InputError: If the weight is not above 0.
-    """
-
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        weight: float = 1.0,
-        auxiliary: int = 0,
-    ) -> None:
-        super().__init__()
-        self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
-        self.weight = number("modality weight", weight, open_=True)
-        self.auxiliary = nn.Parameter(torch.zeros(auxiliary)) if auxiliary else None
-        self.network_dtype: torch.dtype | None = None  # lower precision of the two networks, set by a trainer
-
-    def run(self, network: Callable[[Tensor], Tensor], read: Tensor) -> Tensor:
-        """Run a network on what it reads (B, ...), in the networks' precision; the result has the input's."""
-        if self.network_dtype is None:
-            return network(read).to(read.dtype)
-        with torch.autocast(read.device.type, dtype=self.network_dtype):
-            return network(read).to(read.dtype)
-
-    def decode(
-        self, z: Float[Tensor, "*axes D"], decoder: Callable[[Tensor], Tensor] | None = None
-    ) -> Tensor:
-        """Return the decoder's (or another's) output for latents with any axes, (..., *output_shape)."""
-        out = self.run(self.decoder if decoder is None else decoder, z.reshape(-1, z.shape[-1]))
-        return out.reshape(*z.shape[:-1], *out.shape[1:])
-
-    def log_prob(self, z: Float[Tensor, "*axes B D"], x: Tensor, mask: Tensor) -> Float[Tensor, "*axes B"]:
-        """Return log p(x | z) in nats over the observed values."""
-        return self.likelihood.log_prob(self.decode(z), x, mask)
-
-    forward = log_prob  # what `functional_call` calls
-
-
 class MultimodalVAE(nn.Module):
     """Several modalities and the method that ties them.
 
@@ -240,7 +189,7 @@ class MultimodalVAE(nn.Module):
     def read(self, batch: Batch) -> list[Tensor]:
         """Return what the encoders are given, (B, *input_shape) of every modality."""
         named = zip(self.names, self.modalities, strict=True)
-        return [modality.likelihood.encode(batch.x[name], batch.mask[name]) for name, modality in named]
+        return [m.read(batch.x[name], batch.mask[name], batch.covariates) for name, m in named]
 
     def encode(self, batch: Batch, present: Bool[Tensor, "M B"]) -> Encoded:
         """Return what the encoders say, the standard normal (Laplace) where a modality is absent.

@@ -150,12 +150,12 @@ class ELBO:
     ) -> Loss:
         """Put distortions of the decoded experts and rates of all experts together."""
         held = decoded.weight.unsqueeze(1) * decoded.targets  # (E, M, B)
-        log_ps, shares = [], []
+        log_ps, shares, told = [], [], batch.covariates
         latents = fan(decoded, z)
         if private is not None:
             latents = [private.beside(m, shared) for m, shared in enumerate(latents)]
         for m, (name, modality) in enumerate(zip(model.names, model.modalities, strict=True)):
-            log_ps.append(modality.log_prob(latents[m], batch.x[name], batch.mask[name]))  # (K, E', B)
+            log_ps.append(modality.log_prob(latents[m], batch.x[name], batch.mask[name], told))  # (K, E', B)
             shares.append(held[decoded.explains[m], m])
         log_p, share = torch.cat(log_ps, 1), torch.cat(shares)
         log_p = log_p.mean(0) if log_p.shape[0] > 1 else log_p.squeeze(0)  # (all E', B)

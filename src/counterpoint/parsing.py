@@ -80,7 +80,7 @@ def spelled(argv: Sequence[str], types: Mapping[str, Any]) -> list[str]:
     """Return what was typed as jsonargparse spells it.
 
     Config files go first, so that an option wins over the file wherever it stands; a flag without a value is
-    true; lists may come without brackets.
+    true; lists may come without brackets; a dash in a name does for an underscore.
 
     Example:
         >>> typed = ["a.npz", "--resume", "--hidden", "64,32", "--config", "c.yaml"]
@@ -91,6 +91,8 @@ def spelled(argv: Sequence[str], types: Mapping[str, Any]) -> list[str]:
     while words:
         word = words.pop(0)
         option, equals, value = word.partition("=")
+        if option.startswith("--") and (plain := option[2:].replace("-", "_")) in types:
+            option, word = f"--{plain}", f"--{plain}{equals}{value}"
         hint = types.get(option.removeprefix("--")) if option.startswith("--") else None
         follows = bool(words) and not words[0].startswith("--")
         if option == "--config" and (equals or follows):
@@ -106,9 +108,11 @@ def spelled(argv: Sequence[str], types: Mapping[str, Any]) -> list[str]:
 
 
 def _gathered(words: list[str], function: Callable[..., None]) -> list[str]:
-    """Put all words of a verb that takes any number of them into one list."""
-    first = next(iter(signature(function).parameters), "")
-    if get_origin(hints(function).get(first)) is not list:
+    """Put all words of a verb that takes any number of them at its end into one list."""
+    first = [k for k, p in signature(function).parameters.items() if _is_word(p)]
+    option = "" if first else next((f"--{k}=" for k in signature(function).parameters), "")
+    first = first or [option.strip("-=")]  # a verb may do without words; those that come are an option then
+    if get_origin(hints(function).get(first[-1])) is not list:
         return words
     bare, rest, left = [], [], list(words)
     while left:
@@ -116,9 +120,14 @@ def _gathered(words: list[str], function: Callable[..., None]) -> list[str]:
         if not word.startswith("-"):
             bare.append(word)
         else:
-            follows = "=" not in word and left and not left[0].startswith("-")
+            follows = "=" not in word and left and not re.match(r"-(?![\d.])", left[0])
             rest.append(f"{word}={left.pop(0)}" if follows else word)
-    return [*rest, *([json.dumps(bare)] if bare else [])]
+    single, several = bare[: len(first) - 1], bare[len(first) - 1 :]
+    words = [*single, *([option + json.dumps(several)] if several else [])]
+    files = sum(
+        word.startswith("--config=") for word in rest
+    )  # which stand first, so that what is typed wins
+    return [*rest[:files], *words, *rest[files:]]
 
 
 def _file(word: str) -> bool:

@@ -152,9 +152,11 @@ def hold_out(
 ) -> tuple[MultimodalData, MultimodalData]:
     """Split rows into training and test rows, stratified by a label.
 
+    Rows of one block (windows of a trial) come to the same side; a block's label is that of its first row.
+
     Args:
         data: The rows.
-        test: Number of test rows, or their share.
+        test: Number of test rows, or their share; of data with blocks the nearest number of whole ones.
         label: Name of the label.
         seed: Of the split.
 
@@ -173,14 +175,19 @@ def hold_out(
             "1."
         )
     y = checks.labels(f"label {label!r}", data.labels[choose("label", label, data.labels)])
-    if count < len(checks.classes(f"label {label!r}", y)):
+    blocks = np.arange(len(data)) if data.blocks is None else data.blocks
+    _, first, of = np.unique(blocks, return_index=True, return_inverse=True)
+    count, what = round(count * len(first) / len(data)), "row" if data.blocks is None else "block"
+    if count < len(checks.classes(f"label {label!r}", y[first])):
         raise InputError(
-            f"test is {test}, which makes {count} rows for the {len(np.unique(y))} classes of {label!r}; "
-            "give one row a class."
+            f"test is {test}, which makes {count} {what}s for the {len(np.unique(y))} classes of {label!r}; "
+            f"give one {what} a class."
         )
-    held = np.zeros(len(data), dtype=bool)
-    held[stratified(y, count, seed)] = True
-    return data[~held], data[held]
+    if count == len(first):
+        raise InputError(f"test is {test}, which leaves no {what} of {count} to train on; give less.")
+    held = np.zeros(len(first), dtype=bool)
+    held[stratified(y[first], count, seed)] = True
+    return data[~held[of]], data[held[of]]
 
 
 def label_of(data: MultimodalData, label: str | None) -> str:

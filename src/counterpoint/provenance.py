@@ -62,6 +62,13 @@ def model_card(estimator: "Counterpoint", scores: Mapping[str, Any]) -> str:
         one = prepared[name]
         shape = " x ".join(str(s) for s in one.event)
         lines.append(f"| {name} | {shape} | {one.likelihood} | {summary['present'][name]} |")
+    if "adapted" in summary:
+        adapted = summary["adapted"]
+        lines += [
+            "",
+            f"{', '.join(adapted['added'])} joined a trained model (fingerprint {adapted['from'][:12]}), of "
+            "which nothing was changed: rows and epochs above are those of the joining.",
+        ]
     lines += ["", "Load with `counterpoint.load(directory)`. `manifest.json` holds the hash of every file."]
     lines += [
         "",

@@ -14,9 +14,11 @@ class Settings:
     Args:
         latent_dim: Dimensions of the latent.
         beta: Weight of the rate: a number, or a schedule KIND:START:END:STEPS such as linear:0:1:2000.
+        batch: Labels that encoders and decoders are told, with commas, such as donor,lane.
         target: A label that is to be told from the modalities; it is known in training alone.
         likelihood: auto, a name for all modalities, or {modality: name}.
-        network: auto, a kind (mlp, conv, resnet, text), or {modality: kind}.
+        network: auto, a kind (mlp, conv, resnet, text, square, radiograph, portrait, dcgan, characters,
+            words), or {modality: kind}.
         hidden: Units of the hidden layers.
         width: Channels of the convolutional kinds.
         weights: {modality: factor of its distortion}.
@@ -39,6 +41,7 @@ class Settings:
 
     latent_dim: int = 20
     beta: float | str = 1.0
+    batch: str | None = None
     target: str | None = None
     likelihood: str | dict[str, str] = "auto"
     network: str | dict[str, str] = "auto"

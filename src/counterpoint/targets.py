@@ -9,9 +9,12 @@ import numpy as np
 from counterpoint.asking import Mask
 from counterpoint.data import MultimodalData
 from counterpoint.errors import InputError
+from counterpoint.evaluation.checks import known
 
 
-def with_target(data: MultimodalData, target: str, y: Any = None) -> MultimodalData:
+def with_target(
+    data: MultimodalData, target: str, y: Any = None, *, classes: Sequence[Any] | None = None
+) -> MultimodalData:
     """Return rows with the label as a modality named `target`, the last one.
 
     Classes (N,), of any kind, become codes of the sorted classes; several labels (N, K) of 0 and 1 stay what
@@ -21,6 +24,8 @@ def with_target(data: MultimodalData, target: str, y: Any = None) -> MultimodalD
         data: Rows; the label is among their labels or their modalities.
         target: Its name.
         y: The label itself, if it is not there.
+        classes: Of a model that is asked (`classes_of` its training rows): codes are theirs, and a row of
+            another class counts as one without a label. Those of the rows unless given.
 
     Raises:
         InputError: If there is no such label, it does not fit the rows, or it has fewer than two classes.
@@ -36,7 +41,8 @@ def with_target(data: MultimodalData, target: str, y: Any = None) -> MultimodalD
     if values.ndim == 2 and values.shape[1] > 1:
         x, mask, categories = _several(target, values)
     else:
-        x, mask, categories = _codes(target, values.reshape(len(values)))
+        flat = values.reshape(len(values))
+        x, mask, categories = _codes(target, flat, classes_of(flat) if classes is None else classes)
     rest = [name for name in data.names if name != target]
     if not rest:
         raise InputError(f"there is nothing beside the target {target!r} to tell it from.")
@@ -53,7 +59,7 @@ def with_target(data: MultimodalData, target: str, y: Any = None) -> MultimodalD
 def likelihoods(
     data: MultimodalData, target: str | None, given: str | Mapping[str, str]
 ) -> str | Mapping[str, str]:
-    """Return the likelihood of every modality, the target's by what it is; what was given without a target.
+    """Return the likelihood of every modality: the target's by what it is, for `"auto"` what the reader knew.
 
     Example:
         >>> from counterpoint.data import read
@@ -61,9 +67,13 @@ def likelihoods(
         >>> likelihoods(with_target(data, "diet"), "diet", "auto")
         {'a': 'auto', 'diet': 'categorical'}
     """
-    if target is None:
+    known = {name: word for name, word in data.likelihoods.items() if word is not None}
+    if target is None and not known:
         return given
     named = dict(given) if isinstance(given, Mapping) else dict.fromkeys(data.names, given)
+    named |= {name: word for name, word in known.items() if named.get(name, "auto") == "auto"}
+    if target is None:
+        return named
     return {**named, target: "bernoulli" if data.categories[target] is None else "categorical"}
 
 
@@ -78,17 +88,6 @@ def classes_of(values: np.ndarray) -> list[Any] | None:
         return None
     flat = values.reshape(len(values))
     return np.unique(flat[known(flat)].tolist()).tolist()
-
-
-def known(values: np.ndarray) -> np.ndarray:
-    """Return which rows have a label, bool of the values' shape."""
-    if values.dtype.kind == "f":
-        return ~np.isnan(values)
-    if values.dtype.kind in "iu":
-        return values >= 0 if values.dtype.kind == "i" else np.ones(values.shape, bool)
-    if values.dtype.kind == "O":
-        return np.array([v is not None and v == v for v in values.ravel()]).reshape(values.shape)
-    return np.ones(values.shape, bool)
 
 
 def _values(data: MultimodalData, target: str, y: Any) -> np.ndarray:
@@ -119,15 +118,18 @@ def _values(data: MultimodalData, target: str, y: Any) -> np.ndarray:
     )
 
 
-def _codes(target: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def _codes(
+    target: str, values: np.ndarray, classes: Sequence[Any] | None
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Return codes (N, 1), which rows have one, and what they stand for."""
-    mask, classes = known(values), classes_of(values)
     assert classes is not None
     if len(classes) < 2:
         raise InputError(f"the target {target!r} has {len(classes)} classes; it needs at least two.")
-    codes = np.zeros((len(values), 1), dtype=np.int64)
-    codes[mask, 0] = np.searchsorted(np.array(classes), np.array(values[mask].tolist()))
-    return codes, mask, tuple(str(c) for c in classes)
+    place = {label: code for code, label in enumerate(classes)}
+    there, codes = known(values), np.full(len(values), -1)
+    codes[there] = [place.get(label, -1) for label in np.array(values[there].tolist()).tolist()]
+    mask = codes >= 0
+    return np.where(mask, codes, 0)[:, None], mask, tuple(str(c) for c in classes)
 
 
 def _several(target: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, None]:

@@ -73,7 +73,7 @@ def test_bins():
     assert np.allclose(binned(trace, t, window=(0.2, 0.7)), trace[:, 2:7].mean(1, keepdims=True))
     assert binned(spikes, t).shape == (2, 1, 3)
     for wrong, message in (
-        ({"window": (5, 6)}, "no sample lies in the window 5 to 6 s"),
+        ({"window": (5, 6)}, "window 5 to 6 s is not within the times, 0 to 0.7 s"),
         ({"width": 0.01}, "holds 0.1 of the 8 samples"),
         ({"width": 3.0}, "holds 30 of the 8 samples"),
     ):

@@ -29,6 +29,12 @@ SHAPES = {
     "conv": [(3, 28, 28), (1, 8, 8), (2, 9, 14), (1, 31, 17)],
     "resnet": [(3, 28, 28), (1, 4, 8), (2, 12, 8)],
     "text": [(8, 5), (4, 3), (5, 3), (7, 2), (15, 2), (31, 4), (32, 3)],
+    "square": [(7,), (4,), (2, 3)],
+    "radiograph": [(1, 28, 28), (1, 30, 30), (2, 32, 32), (1, 58, 58)],
+    "portrait": [(3, 64, 64), (1, 16, 16), (2, 32, 32)],
+    "dcgan": [(3, 64, 64), (1, 8, 8), (2, 16, 16)],
+    "characters": [(256, 41), (16, 5), (32, 3)],
+    "words": [(32, 30), (8, 5), (16, 3)],
 }
 CASES = [(kind, shape) for kind, shapes in SHAPES.items() for shape in shapes]
 SMALL = [(kind, shapes[1]) for kind, shapes in SHAPES.items()] + [("conv", (2, 9, 14)), ("text", (15, 2))]

@@ -116,6 +116,13 @@ def _units(preparation: Preparation, data: MultimodalData) -> np.ndarray:
     return np.log1p(x) if one.likelihood in COUNTS else x
 
 
+def _some_rows(data: MultimodalData) -> MultimodalData:
+    """Return data that have rows."""
+    if not len(data):
+        raise InputError("The data have no rows; give at least one.")
+    return data
+
+
 def complete(data: MultimodalData, names: Iterable[str]) -> np.ndarray:
     """Return (N,) bool: does a row have every value of all these modalities?
 
@@ -174,6 +181,23 @@ class Baseline(ABC):
     def fit(self, data: Any, y: Any = None) -> Self:
         """Fit the training rows, and return itself; `y` is for those that classify, others do not read it."""
 
+    def read_as(
+        self, data: MultimodalData, names: Sequence[str], scaling: str = "standard"
+    ) -> dict[str, Columns]:
+        """Return what makes a matrix of each of these modalities, by name, and note how wide they are.
+
+        Args:
+            data: The rows to fit on.
+            names: The modalities.
+            scaling: See `Columns.fit`.
+
+        Raises:
+            InputError: If a modality is complete in none of the rows.
+        """
+        columns = {name: Columns.fit(data, name, scaling) for name in names}
+        self.dimensions = {name: one.size for name, one in columns.items()}
+        return columns
+
     def training(self, data: Any, least: int = 2, most: int | None = None) -> MultimodalData:
         """Return the training data, read, and note their modalities.
 
@@ -183,9 +207,9 @@ class Baseline(ABC):
             most: And at most.
 
         Raises:
-            InputError: If there are too few or too many modalities, or `observed` names another.
+            InputError: If there are no rows, too few or too many modalities, or `observed` names another.
         """
-        found = data if isinstance(data, MultimodalData) else read(data)
+        found = _some_rows(data if isinstance(data, MultimodalData) else read(data))
         count = len(found.names)
         if count < least or (most is not None and count > most):
             takes = f"{least}" if least == most else f"{least} or more" if most is None else f"{least}-{most}"
@@ -218,17 +242,27 @@ class Baseline(ABC):
             )
         return data[rows]
 
+    def keep_some(self, data: MultimodalData) -> MultimodalData:
+        """Return the rows that have every value of one modality at least, and count them and the others.
+
+        Raises:
+            InputError: If fewer than five do.
+        """
+        some = np.logical_or.reduce([complete(data, [name]) for name in data.names])
+        return self.keep(data, some, "a modality")
+
     def asking(self, data: Any, given: Sequence[str] | None = None) -> tuple[list[str], MultimodalData]:
         """Return which modalities are read of the data, and these alone.
 
         Raises:
-            InputError: If it was not fitted, a name is unknown, or the data lack a modality that is read.
+            InputError: If it was not fitted, a name is unknown, or the data have no rows or lack a modality
+                that is read.
         """
         if not self.names:
             raise InputError(f"This {type(self).__name__} was not fitted; call fit(data) first.")
         wanted = self.observed or self.names if given is None else given
         chosen = check_names("given", wanted, self.names)
-        found = data if isinstance(data, MultimodalData) else read(data, unobserved="keep")
+        found = _some_rows(data if isinstance(data, MultimodalData) else read(data, unobserved="keep"))
         lack = [name for name in chosen if name not in found.x]
         if lack:
             raise InputError(

@@ -43,8 +43,7 @@ def whole_rows(
     found = baseline.training(data, most=most)
     why = "both modalities" if len(found.names) == 2 else "all modalities"
     kept = baseline.keep(found, complete(found, found.names), why)
-    columns = [Columns.fit(kept, name) for name in found.names]
-    baseline.dimensions = {one.name: one.size for one in columns}
+    columns = list(baseline.read_as(kept, found.names).values())
     matrices = [one.apply(kept) for one in columns]
     for one, x in zip(columns, matrices, strict=True):
         if not np.ptp(x, axis=0).any():
@@ -102,6 +101,34 @@ class Variates:
             parts = [self.project(i, x[one.name]) for i, one in enumerate(self.columns) if one.name in x]
             embedded[rows] = np.mean(parts, axis=0)
         return embedded
+
+    def correlations(self, views: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the correlations of the variates of rows (n, p_m) of all modalities, (k,)."""
+        return correlations([self.project(i, x) for i, x in enumerate(views)])
+
+
+def embed(self: Any, data: Any, given: Sequence[str] | None = None) -> np.ndarray:
+    """Return canonical variates (N, k), NaN in rows that lack a value of what is given.
+
+    The verb of every baseline of the family; `self` is the baseline, which keeps its `Variates`.
+
+    Args:
+        self: The baseline.
+        data: Whatever `counterpoint.read` reads; modalities that are not given may be missing.
+        given: Modalities that are read; of several the mean of their variates.
+
+    Raises:
+        InputError: If it was not fitted, or the data do not fit.
+
+    Example:
+        >>> from counterpoint.baselines.cca import CCA
+        >>> a, b = np.random.default_rng(0).standard_normal((2, 9, 2))
+        >>> made = CCA(1).fit({"a": a, "b": a + b})
+        >>> embed(made, {"a": a}, ["a"]).shape
+        (9, 1)
+    """
+    names, found = self.asking(data, given)
+    return self._variates.of(names, found)
 
 
 def correlations(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -194,6 +221,38 @@ def by_zoo(engine: Any, columns: Sequence[Columns], views: Sequence[np.ndarray])
     if engine.n_components_ < engine.n_components:
         raise InputError(_too_many(engine, views))
     return Variates(columns, engine.n_components_, partial(zoo_variates, engine))
+
+
+def by_linear_zoo(
+    baseline: Baseline, data: Any, engine: str, components: int, shrinkage: float, most: int | None = None
+) -> tuple[Variates, np.ndarray]:
+    """Fit a linear model of cca-zoo that draws the covariances to the identity.
+
+    Args:
+        baseline: That is fitted; its names, dimensions and rows are noted.
+        data: Training rows.
+        engine: Its class in `cca_zoo.linear`.
+        components: k.
+        shrinkage: c.
+        most: Modalities that it takes at most.
+
+    Returns:
+        The variates, and their correlations in the training rows (k,).
+
+    Raises:
+        InputError: If cca-zoo is not installed, or the data do not fit the options.
+
+    Example:
+        >>> from counterpoint.baselines.regularised_cca import RegularisedCCA
+        >>> a, b = np.random.default_rng(0).standard_normal((2, 9, 2))
+        >>> by_linear_zoo(RegularisedCCA(1), {"a": a, "b": a + b}, "RidgeCCA", 1, 0.1)[1].shape
+        (1,)
+    """
+    made = getattr(zoo("linear"), engine)(components, shrinkage=shrinkage)
+    columns, views = whole_rows(baseline, data, most)
+    check_components(components, baseline.dimensions, "columns")
+    found = by_zoo(made, columns, views)
+    return found, found.correlations(views)
 
 
 def _too_many(engine: Any, views: Sequence[np.ndarray]) -> str:

@@ -10,7 +10,7 @@ from counterpoint.baselines.base import Baseline
 from counterpoint.baselines.canonical import (
     Variates,
     check_components,
-    correlations,
+    embed,
     principal_axes,
     whole_rows,
 )
@@ -103,22 +103,11 @@ class CCA(Baseline):
             else:
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         self._rotations = (engine.x_rotations_, engine.y_rotations_)
-        self.correlations = correlations([self._project(i, x) for i, x in enumerate(views)])
         self._variates = Variates(columns, self.components, self._project)
+        self.correlations = self._variates.correlations(views)
         return self
 
-    def embed(self, data: Any, given: Sequence[str] | None = None) -> np.ndarray:
-        """Return canonical variates (N, k), NaN in rows that lack a value of what is given.
-
-        Args:
-            data: Whatever `counterpoint.read` reads; modalities that are not given may be missing.
-            given: Modalities that are read; of both the mean of their variates.
-
-        Raises:
-            InputError: If it was not fitted, or the data do not fit.
-        """
-        names, found = self.asking(data, given)
-        return self._variates.of(names, found)
+    embed = embed
 
     def _project(self, number: int, x: np.ndarray) -> np.ndarray:
         """Return the variates of rows of one modality's matrix."""

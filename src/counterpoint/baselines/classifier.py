@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from counterpoint.baselines.base import Baseline, Columns, complete
+from counterpoint.baselines.base import Baseline, complete
 from counterpoint.errors import InputError, choose, number, whole
 from counterpoint.evaluation import checks, fitting
 from counterpoint.methods.cmmd import PAPER
@@ -95,8 +95,7 @@ class Classifier(Baseline):
         else:
             y = _bits(values[kept])
             self.classes_ = np.arange(y.shape[1])
-        self.columns = {name: Columns.fit(found, name) for name in chosen}
-        self.dimensions = {name: one.size for name, one in self.columns.items()}
+        self.columns = self.read_as(found, chosen)
         self._several = values.ndim == 2
         self._train(np.concatenate([one.apply(found) for one in self.columns.values()], 1), y)
         return self
@@ -155,13 +154,7 @@ def _label(y: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"y is {what}; give a label, or a row of labels, for each of {rows} rows.")
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    if values.dtype.kind == "O":
-        known = np.array([v is not None and v == v for v in values.ravel()]).reshape(values.shape)
-    elif values.dtype.kind == "f":
-        known = ~np.isnan(values)
-    else:
-        known = values >= 0 if values.dtype.kind == "i" else np.ones(values.shape, bool)
-    return values, np.asarray(known.reshape(rows, -1).all(1))
+    return values, checks.whole_known(values)
 
 
 def _bits(values: np.ndarray) -> np.ndarray:

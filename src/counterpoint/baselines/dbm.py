@@ -6,8 +6,9 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import expit, logit
 
-from counterpoint.baselines.base import Baseline, Columns, complete
+from counterpoint.baselines.base import Baseline, complete
 from counterpoint.baselines.boltzmann import Machine, contrastive, drawn, mean_field, moments, sweep
+from counterpoint.data import MultimodalData
 from counterpoint.errors import choose, number, whole
 from counterpoint.methods._papers import Paper
 from counterpoint.seeds import derive
@@ -99,10 +100,8 @@ class DeepBoltzmann(Baseline):
         """
         found = self.training(data)
         self.keep(found, complete(found, self.names), "all modalities")  # on which the joint layer begins
-        some = np.logical_or.reduce([complete(found, [name]) for name in self.names])
-        found = self.keep(found, some, "a modality")
-        self.columns = {name: Columns.fit(found, name, "range") for name in self.names}
-        self.dimensions = {name: one.size for name, one in self.columns.items()}
+        found = self.keep_some(found)
+        self.columns = self.read_as(found, self.names, "range")
         x, seen = self._read(found, self.names)
         rng = np.random.default_rng(derive(self.seed, "dbm", "weights"))
         self.machine = Machine.random(list(self.dimensions.values()), self.hidden, self.joint, rng)
@@ -133,7 +132,9 @@ class DeepBoltzmann(Baseline):
         out[fine] = made
         return out
 
-    def _read(self, found: Any, chosen: Sequence[str]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def _read(
+        self, found: MultimodalData, chosen: Sequence[str]
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return every modality in [0, 1], 0 where absent, and which rows have it; M arrays each."""
         x, seen = [], []
         for name in self.names:

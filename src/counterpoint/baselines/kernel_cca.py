@@ -9,7 +9,7 @@ from counterpoint.baselines.base import FEWEST, Baseline
 from counterpoint.baselines.canonical import (
     Variates,
     by_zoo,
-    correlations,
+    embed,
     principal_axes,
     whole_rows,
     zoo,
@@ -108,22 +108,11 @@ class KernelCCA(Baseline):
             shrinkage=self.shrinkage,
         )
         self._found = by_zoo(engine, columns, views)
-        self.correlations = correlations([self._found.project(i, x) for i, x in enumerate(views)])
+        self.correlations = self._found.correlations(views)
         self._variates = Variates(columns, self.components, self._project)
         return self
 
-    def embed(self, data: Any, given: Sequence[str] | None = None) -> np.ndarray:
-        """Return canonical variates (N, k), NaN in rows that lack a value of what is given.
-
-        Args:
-            data: Whatever `counterpoint.read` reads; modalities that are not given may be missing.
-            given: Modalities that are read; of both the mean of their variates.
-
-        Raises:
-            InputError: If it was not fitted, or the data do not fit.
-        """
-        names, found = self.asking(data, given)
-        return self._variates.of(names, found)
+    embed = embed
 
     def _project(self, number: int, x: np.ndarray) -> np.ndarray:
         """Return the variates of rows of one modality's matrix."""

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Self
 
-import numpy as np
-
 from counterpoint.baselines.base import Baseline
-from counterpoint.baselines.canonical import by_zoo, check_components, correlations, whole_rows, zoo
+from counterpoint.baselines.canonical import by_linear_zoo, embed
 from counterpoint.errors import number, whole
 from counterpoint.methods._papers import Paper
 
@@ -41,6 +39,7 @@ class MultisetCCA(Baseline):
     Source: Kettenring 1971 (its MAXVAR); the engine is cca-zoo's MCCA.
 
     Example:
+        >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> shared, noise = rng.standard_normal((200, 1)), rng.standard_normal((3, 200, 3))
         >>> made = MultisetCCA(1, observed=["a"]).fit({n: shared + e for n, e in zip("abc", noise)})
@@ -62,23 +61,7 @@ class MultisetCCA(Baseline):
             InputError: If cca-zoo is not installed, there is one modality, too few rows have all, or a
                 modality has fewer columns than `components`.
         """
-        linear = zoo("linear")
-        columns, views = whole_rows(self, data)
-        check_components(self.components, self.dimensions, "columns")
-        engine = linear.MCCA(self.components, shrinkage=self.shrinkage)
-        self._variates = by_zoo(engine, columns, views)
-        self.correlations = correlations([self._variates.project(i, x) for i, x in enumerate(views)])
+        self._variates, self.correlations = by_linear_zoo(self, data, "MCCA", self.components, self.shrinkage)
         return self
 
-    def embed(self, data: Any, given: Sequence[str] | None = None) -> np.ndarray:
-        """Return canonical variates (N, k), NaN in rows that lack a value of what is given.
-
-        Args:
-            data: Whatever `counterpoint.read` reads; modalities that are not given may be missing.
-            given: Modalities that are read; of several the mean of their variates.
-
-        Raises:
-            InputError: If it was not fitted, or the data do not fit.
-        """
-        names, found = self.asking(data, given)
-        return self._variates.of(names, found)
+    embed = embed

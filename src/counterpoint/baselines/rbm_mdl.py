@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from counterpoint.baselines.base import Baseline, Columns, complete
+from counterpoint.baselines.base import Baseline, complete
+from counterpoint.data import MultimodalData
 from counterpoint.errors import number, whole
 from counterpoint.methods._papers import Paper
 from counterpoint.seeds import derive
@@ -85,11 +86,8 @@ class RestrictedBoltzmann(Baseline):
         found = self.training(data)
         for name in self.names:
             self.keep(found, complete(found, [name]), f"modality {name!r}")
-        found = self.keep(
-            found, np.logical_or.reduce([complete(found, [n]) for n in self.names]), "a modality"
-        )
-        self.columns = {name: Columns.fit(found, name, "range") for name in self.names}
-        self.dimensions = {name: one.size for name, one in self.columns.items()}
+        found = self.keep_some(found)
+        self.columns = self.read_as(found, self.names, "range")
         self.machines: dict[str, BernoulliRBM] = {}
         here = np.stack([complete(found, [name]) for name in self.names], 1)
         for m, name in enumerate(self.names):
@@ -112,7 +110,7 @@ class RestrictedBoltzmann(Baseline):
             out[fine] = self.shared.transform(h[fine])
         return out
 
-    def _hidden(self, found: Any, chosen: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def _hidden(self, found: MultimodalData, chosen: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return (N, M * hidden), 0 for what is absent or not chosen, and which rows have all the chosen."""
         h = np.zeros((len(found), len(self.names), self.hidden))
         for name in chosen:

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Self
 
-import numpy as np
-
 from counterpoint.baselines.base import Baseline
-from counterpoint.baselines.canonical import by_zoo, check_components, correlations, whole_rows, zoo
+from counterpoint.baselines.canonical import by_linear_zoo, embed
 from counterpoint.errors import number, whole
 from counterpoint.methods._papers import Paper
 
@@ -41,6 +39,7 @@ class RegularisedCCA(Baseline):
     Source: Vinod 1976; the engine is cca-zoo's RidgeCCA.
 
     Example:
+        >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> shared, noise = rng.standard_normal((200, 1)), rng.standard_normal((2, 200, 3))
         >>> made = RegularisedCCA(1, observed=["a"]).fit({"a": shared + noise[0], "b": shared + noise[1]})
@@ -62,23 +61,9 @@ class RegularisedCCA(Baseline):
             InputError: If cca-zoo is not installed, there are not two modalities, too few rows have both, or
                 a modality has fewer columns than `components`.
         """
-        linear = zoo("linear")
-        columns, views = whole_rows(self, data, most=2)
-        check_components(self.components, self.dimensions, "columns")
-        engine = linear.RidgeCCA(self.components, shrinkage=self.shrinkage)
-        self._variates = by_zoo(engine, columns, views)
-        self.correlations = correlations([self._variates.project(i, x) for i, x in enumerate(views)])
+        self._variates, self.correlations = by_linear_zoo(
+            self, data, "RidgeCCA", self.components, self.shrinkage, most=2
+        )
         return self
 
-    def embed(self, data: Any, given: Sequence[str] | None = None) -> np.ndarray:
-        """Return canonical variates (N, k), NaN in rows that lack a value of what is given.
-
-        Args:
-            data: Whatever `counterpoint.read` reads; modalities that are not given may be missing.
-            given: Modalities that are read; of both the mean of their variates.
-
-        Raises:
-            InputError: If it was not fitted, or the data do not fit.
-        """
-        names, found = self.asking(data, given)
-        return self._variates.of(names, found)
+    embed = embed

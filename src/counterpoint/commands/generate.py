@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from counterpoint.commands.parts import check_npz, say_next, write_npz
+from counterpoint.commands.parts import check_ending, say_next, write_npz
 from counterpoint.errors import InputError, choose, whole
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def sample(
     choose("density", density, KINDS)
     whole("n", n)
     whole("seed", seed, least=0)
-    check_npz(out)
+    check_ending(out)
     if data is None:
         if components is not None:
             raise InputError("components came without data; name the training data with data=PATH.")
@@ -66,12 +66,14 @@ def sample(
 def _fitted(run: str, data: str, density: str, components: int | None, seed: int) -> "Counterpoint":
     """Fit a density on the run's training rows, and keep it."""
     from counterpoint import runs
-    from counterpoint.data import read
+    from counterpoint.commands.sources import rows_of
     from counterpoint.protocol import hold_out
 
     estimator = runs.load(run)
     split = json.loads((Path(run) / "scores.json").read_text()).get("split")
-    found = read(data, modalities=estimator.modalities_, labels=None if split is None else [split["label"]])
+    how = (split or {}).get("sessions", {})  # of which the data are a folder
+    labels = None if split is None or how else [split["label"]]
+    found = rows_of([data], how, estimator.modalities_, labels)
     if split is not None:
         found, _ = hold_out(found, split["test"], split["label"], split["seed"])
     rows = estimator.data_summary_["rows"]

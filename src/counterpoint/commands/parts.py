@@ -8,21 +8,26 @@ from counterpoint.errors import InputError
 if TYPE_CHECKING:
     from counterpoint.evaluate import Evaluation
 
+CELLS = (".h5mu", ".h5ad")  # files of AnnData and MuData that a verb writes
+
 
 def asked(run: str, data: Any) -> tuple[Any, Any]:
     """Load a run, and read what of its modalities the data have: a path, an AnnData or a MuData."""
     from counterpoint import runs
     from counterpoint.data import read
+    from counterpoint.data.categories import labels_with
     from counterpoint.data.omics import read_for
     from counterpoint.data.omics_files import is_file, is_object
 
     estimator = runs.load(run)
+    labels = labels_with(data, None, estimator.batch)
     if is_object(data) or is_file(data):
         return estimator, read_for(estimator, data)
     try:
-        found = read(data, modalities=estimator.modalities_)  # a file may hold arrays that are none of ours
+        # a file may hold arrays that are none of ours
+        found = read(data, modalities=estimator.modalities_, labels=labels)
     except InputError:
-        found = read(data)  # some are absent
+        found = read(data, labels=labels)  # some are absent
     wanted = [n for n in estimator.modalities_ if n in found.names]
     if not wanted:
         raise InputError(
@@ -30,6 +35,33 @@ def asked(run: str, data: Any) -> tuple[Any, Any]:
             f"{', '.join(found.names)}."
         )
     return estimator, found.select(wanted)
+
+
+def asked_cells(run: str, data: str, out: str) -> tuple[Any, Any, Any]:
+    """Return the AnnData or MuData of a file, with the run and its rows, if `out` may be written from it."""
+    from pathlib import Path
+
+    from counterpoint.data.omics_files import check_out, is_file, open_file
+
+    there = is_file(data) and Path(data).exists()
+    cells = open_file(Path(data)) if there else None
+    check_out(out, cells, data)
+    return cells, *asked(run, cells)
+
+
+def check_ending(out: str, *others: str) -> None:
+    """Refuse a name that ends neither in .npz nor in one of the others; verbs ask before they compute.
+
+    Example:
+        >>> check_ending("z.csv", ".csv", ".h5ad")
+        >>> check_ending("z.txt", ".csv", ".h5ad")
+        Traceback (most recent call last):
+        counterpoint.errors.InputError: out is 'z.txt'; its name must end in .npz, .csv or .h5ad.
+    """
+    endings = (".npz", *others)
+    if not out.endswith(endings):
+        said = " or ".join(filter(None, (", ".join(endings[:-1]), endings[-1])))
+        raise InputError(f"out is {out!r}; its name must end in {said}.")
 
 
 def write_npz(path: str, arrays: dict[str, Any]) -> None:
@@ -40,7 +72,7 @@ def write_npz(path: str, arrays: dict[str, Any]) -> None:
 
     from counterpoint import atomic
 
-    check_npz(path)
+    check_ending(path)
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     atomic.write(path, content.getvalue())
@@ -95,35 +127,6 @@ def _write_parquet(path: str, first: str, named: list[Any], heads: list[str], pa
             f"writing {path} needs pandas and pyarrow; pip install pandas pyarrow, or give a name in .csv."
         ) from error
     atomic.write(path, content.getvalue())
-
-
-CELLS = (".h5mu", ".h5ad")
-
-
-def check_out(out: str, others: tuple[str, ...] = CELLS) -> None:
-    """Refuse a name that no writer of the verb knows, before anything is computed."""
-    if not out.endswith((".npz", *others)):
-        raise InputError(
-            f"out is {out!r}; its name must end in .npz, {', '.join(others[:-1])} or {others[-1]}."
-        )
-
-
-def asked_cells(run: str, data: str, out: str) -> tuple[Any, Any, Any]:
-    """Return the AnnData or MuData of a file, with the run and its rows, if `out` may be written from it."""
-    from pathlib import Path
-
-    from counterpoint.data.omics_files import check_out, is_file, open_file
-
-    there = is_file(data) and Path(data).exists()
-    cells = open_file(Path(data)) if there else None
-    check_out(out, cells, data)
-    return cells, *asked(run, cells)
-
-
-def check_npz(path: str) -> None:
-    """Refuse a name that is none of an .npz; for verbs that do much before they write."""
-    if not path.endswith(".npz"):
-        raise InputError(f"out is {path!r}; its name must end in .npz.")
 
 
 def unit(found: Any, name: str) -> str:

@@ -1,16 +1,22 @@
 """Verbs that score: one run, or several methods side by side."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from counterpoint.commands.parts import evaluation_cells, headline_cells, names, say_next
 from counterpoint.errors import InputError
 
+if TYPE_CHECKING:
+    from counterpoint.estimator import Counterpoint
+    from counterpoint.evaluate import Evaluation
+    from counterpoint.protocol import Task
+
 
 def evaluate(
     run: str,
-    data: str,
+    data: list[str],
     test_data: str | None = None,
     label: str | None = None,
     labels: str | None = None,
@@ -22,7 +28,7 @@ def evaluate(
 
     Args:
         run: A run directory; one made with `fit --test` knows its test rows.
-        data: The data that the run was trained on (its test rows are cut off again).
+        data: The data that the run was trained on (its test rows are cut off again); of sessions all files.
         test_data: Test rows of their own.
         label: Which label.
         labels: Entries that are labels, not modalities, with commas.
@@ -31,16 +37,19 @@ def evaluate(
         seed: Of draws, probes and controls.
     """
     from counterpoint import runs
+    from counterpoint.commands.sessions import decoding_cells
+    from counterpoint.commands.sources import rows_of
     from counterpoint.data import read
-    from counterpoint.evaluate import evaluate as evaluated
+    from counterpoint.data.categories import labels_with
     from counterpoint.protocol import hold_out, task
     from counterpoint.report.screen import note, show_table
 
     estimator = runs.load(run)
-    found = read(data, modalities=estimator.modalities_, labels=names(labels))
     split = json.loads((Path(run) / "scores.json").read_text()).get("split")
+    aside = labels_with(data[0], names(labels), estimator.batch)
+    found = rows_of(data, (split or {}).get("sessions", {}), estimator.modalities_, aside)
     if test_data is not None:
-        train, test = found, read(test_data, modalities=estimator.modalities_, labels=names(labels))
+        train, test = found, read(test_data, modalities=estimator.modalities_, labels=aside)
     elif split is not None:
         label = label or split["label"]
         train, test = hold_out(found, split["test"], split["label"], split["seed"])
@@ -51,18 +60,50 @@ def evaluate(
         )
     on = task(train, test, label, seed=seed)
     wanted = measures if measures == "all" else names(measures) or ()
-    seconds = sum(row["seconds"] for row in estimator.history_)
-    result = evaluated(
-        estimator, on, measures=wanted, seed=seed, seconds=seconds, show=True, inception=inception
-    )
-    kept = {**result.to_dict(), **({"split": split} if split else {})}
-    runs.add_scores(run, kept, result.exhibits)
-    if measures == "all" and len(estimator.modalities_) <= 6:  # more would not fit on a screen
+    result = evaluated(run, estimator, on, split, measures=wanted, seed=seed, inception=inception)
+    across = result.sections["sessions"].detail if "sessions" in result.sections else {"why_not": ""}
+    if "why_not" not in across:
+        show_table(decoding_cells(across))
+    elif measures == "all" and len(estimator.modalities_) <= 6:  # more would not fit on a screen
         show_table(evaluation_cells(result))
     show_table(headline_cells(result))
     note(" · ".join(f"{k} {v:.1f} s" for k, v in result.took.items()))
     print(f"wrote {run}/scores.json")
     say_next("report", run)
+
+
+def evaluated(
+    run: str,
+    estimator: "Counterpoint",
+    on: "Task",
+    split: Mapping[str, Any] | None,
+    *,
+    measures: Sequence[str] | str = "all",
+    seed: int = 0,
+    inception: str | None = None,
+    note: Mapping[str, Any] | None = None,
+) -> "Evaluation":
+    """Evaluate a run on a task and keep what was found in it.
+
+    Args:
+        run: The run directory.
+        estimator: What it holds.
+        on: The task.
+        split: How its test rows were cut off, if they were.
+        measures: Names, or all.
+        seed: Of draws, probes and controls.
+        inception: Weights for Frechet distances of pictures.
+        note: What else is kept of the run.
+    """
+    from counterpoint import runs
+    from counterpoint.evaluate import evaluate as measured
+
+    seconds = sum(row["seconds"] for row in estimator.history_)
+    kind = {"measures": measures, "seed": seed, "seconds": seconds, "inception": inception}
+    result = measured(estimator, on, show=True, **kind)
+    kept = {**result.to_dict(), **({"split": split} if split else {}), **(note or {})}
+    runs.add_scores(run, kept, result.exhibits)
+    return result
 
 
 def compare(

@@ -5,7 +5,7 @@ import sys
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
-from counterpoint.commands.parts import names, say_next
+from counterpoint.commands.parts import say_next
 
 if TYPE_CHECKING:
     from counterpoint.methods._papers import Paper
@@ -88,18 +88,38 @@ def in_words(part: Any, options: bool = False) -> str:
     return f"{said} ({', '.join(f'{f.name} {getattr(part, f.name)}' for f in unusual)})".replace("_", " ")
 
 
-def inspect(data: str, modalities: str | None = None, labels: str | None = None) -> None:
-    """Show what is in a data file, and how it would be modelled.
+def inspect(
+    data: list[str],
+    modalities: str | None = None,
+    labels: str | None = None,
+    pair_on: str | None = None,
+    window: str | None = None,
+    bin: str | None = None,
+    aligned: bool = True,
+) -> None:
+    """Show what is in a data file, or in sessions, and how it would be modelled.
 
     Args:
-        data: An .npz, .h5ad, .h5mu or .zarr, or a folder with one file per modality.
+        data: An .npz, .h5ad, .h5mu or .zarr, or a folder with one file per modality; several files are
+            sessions.
         modalities: Only these entries, with commas.
         labels: Entries that are labels, not modalities, with commas.
+        pair_on: The label that sessions without common rows share.
+        window: Of the sessions' trials, such as 250:500ms.
+        bin: Width of the bins that become rows, such as 10ms.
+        aligned: Pair bins at the same time of a trial alone.
     """
-    from counterpoint.data import infer, read
+    from counterpoint.commands.sources import pairing, rows_of
+    from counterpoint.data import infer
+    from counterpoint.data.categories import candidates
     from counterpoint.report.screen import show_table
 
-    found = read(data, modalities=names(modalities), labels=names(labels))
+    how = pairing(pair_on, window, bin, aligned)
+    found = rows_of(data, how, modalities, labels)
+    if how:
+        from counterpoint.commands.sessions import show_sessions
+
+        return show_sessions(data, found, how, modalities)
     print(f"{len(found):,} rows · {len(found.names)} modalities".replace(",", " "))
     cells = [["modality", "rows", "shape", "looks like", "likelihood"]]
     for name, there in found.present().items():
@@ -117,7 +137,10 @@ def inspect(data: str, modalities: str | None = None, labels: str | None = None)
         print(f"read as    {' · '.join(notes)}")
     if found.labels:
         print(f"labels, not modelled: {', '.join(found.labels)}")
-    say_next("fit", data, modalities=modalities, labels=labels)
+    likely = candidates(found.labels)
+    if likely:
+        print(f"batch candidates: {', '.join(f'{name} ({count})' for name, count in likely.items())}")
+    say_next("fit", *data, modalities=modalities, labels=labels, batch=next(iter(likely), None))
 
 
 def demo(out: str = "demo-run", seed: int = 0, epochs: int = 28, rows: int = 3000) -> None:

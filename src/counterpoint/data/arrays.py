@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from counterpoint.data.backed import refuse
 from counterpoint.data.columns import is_a, is_sparse, named_index
 from counterpoint.data.groups import split_frame
 from counterpoint.data.multimodal import MultimodalData, check_names, unequal
@@ -33,6 +34,11 @@ def read(
     features: Mapping[str, Sequence[str]] | None = None,
     features_most: int | None = None,
     memory: float | None = None,
+    pair_on: str | Mapping[str, Any] | None = None,
+    window: tuple[float, float] | str | None = None,
+    bin: float | str | None = None,
+    aligned: bool = True,
+    backed: bool = False,
 ) -> MultimodalData:
     """Read several modalities of the same rows; what is missing becomes a mask, no row is dropped.
 
@@ -55,7 +61,16 @@ def read(
         obsm: name of a further modality -> key of an AnnData's `obsm`, a DataFrame or an array.
         features: modality -> the columns of an AnnData or MuData that are taken, in this order.
         features_most: of more columns of an AnnData or MuData those of largest variance; 20,000 unless given.
-        memory: GiB that its dense tables may take; half of what the machine has left unless given.
+        memory: GiB that its dense tables may take; half of what the machine has left unless given. With
+            `backed` what a fit may hold of the rows at once; 0.5 unless given.
+        pair_on: what sessions share that have no rows in common: session -> the condition of each of its
+            trials, for a dict of trials; or the name of that label in the sessions' files (a list of `.npz`,
+            a folder of them, or name -> file or arrays), see `data.session_files`.
+        window: of the sessions' trials, from and to in seconds or as `"250:500ms"`; all unless given.
+        bin: width in seconds or as `"10ms"`: every bin of a trial becomes a row, rows of a trial a block.
+        aligned: whether bins are paired at the same time of the trial alone.
+        backed: leave the values of a `.h5ad`, `.h5mu`, `.zarr` or folder of `.npy` in the file and return a
+            `data.backed.Backed`, which `fit` trains from and which reads the rows that are asked for.
 
     Raises:
         InputError: anything that cannot be read; says what was given, what is allowed and what to do.
@@ -72,24 +87,27 @@ def read(
     if mask is not None and not isinstance(mask, Mapping):
         raise InputError(f"mask is a {type(mask).__name__}; give a dict, name of a modality -> bool array.")
     cells = SingleCell(layers, obsm, features, features_most, memory)
+    if pair_on is not None or window is not None or bin is not None:
+        from counterpoint.data.session_files import read_sessions
+
+        _no("sessions", mask=mask, groups=groups, labels=labels, id=id, backed=backed or None)
+        cells.refuse("of sessions")
+        return read_sessions(source, pair_on, window=window, bin=bin, aligned=aligned, modalities=modalities)
+    refuse(source, "this")
+    how: dict[str, Any] = {"modalities": modalities, "labels": labels, "unobserved": unobserved}
+    if backed:
+        from counterpoint.data.backed_files import read_backed
+
+        _no("left in their file", mask=mask, groups=groups, id=id)
+        # A Backed has MultimodalData's names, labels and indexing; where that is not enough `refuse` says so.
+        return read_backed(source, cells, **how)  # type: ignore[return-value]
     if isinstance(source, (str, PathLike)):
         from counterpoint.data.files import read_path
 
-        return read_path(
-            source,
-            modalities=modalities,
-            mask=mask,
-            groups=groups,
-            labels=labels,
-            unobserved=unobserved,
-            id=id,
-            cells=cells,
-        )
+        return read_path(source, mask=mask, groups=groups, id=id, cells=cells, **how)
     if is_object(source):
         _no(f"{type(source).__name__}, which names its rows and columns", groups=groups, id=id)
-        return read_omics(
-            source, cells, modalities=modalities, mask=mask, labels=labels, unobserved=unobserved
-        )
+        return read_omics(source, cells, mask=mask, **how)
     cells.refuse(f"a {type(source).__name__}")
     if isinstance(source, MultimodalData):
         _no("MultimodalData, whose rows are joined already", id=id)
@@ -117,6 +135,8 @@ def _tables(source: Any, groups: Any, labels: Any, id: str | None) -> tuple[Mapp
         )
     if not isinstance(source, Mapping):
         hint = " Name it: {'name': array}." if hasattr(source, "shape") and not is_sparse(source) else ""
+        if isinstance(source, (list, tuple)) and all(isinstance(one, (str, PathLike)) for one in source):
+            hint = " Several files are sessions: say what these share with pair_on=LABEL."
         raise InputError(
             f"The data are a {type(source).__name__}; give a dict of arrays by modality, a DataFrame, a "
             "path or "

@@ -1,5 +1,6 @@
 """What a modality looks like, and the likelihood that suits it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,22 +51,46 @@ def infer(x: np.ndarray, mask: np.ndarray, categories: tuple[str, ...] | None = 
     if is_image8(x, mask):
         return Kind("laplace", "8-bit image", f"whole numbers in one byte up to {high:g}; divided by 255")
     whole = seen.dtype.kind in "iu" or bool((seen == np.rint(seen)).all())
+    return judge(x.shape[1:], low, high, whole, lambda: float((seen == 0).mean()), lambda: moments(x, mask))
+
+
+def judge(
+    event: tuple[int, ...],
+    low: float,
+    high: float,
+    whole: bool,
+    zeros: Callable[[], float],
+    spread: Callable[[], tuple[np.ndarray, np.ndarray]],
+) -> Kind:
+    """Return what numbers look like, by what is known of the observed ones.
+
+    Args:
+        event: Shape of one row.
+        low: The smallest value.
+        high: The largest value.
+        whole: Whether all are whole numbers.
+        zeros: Gives the share that is exactly 0.
+        spread: Gives mean and variance, (*event) each.
+
+    Example:
+        >>> judge((3,), 0.0, 1.0, True, lambda: 0.5, lambda: (np.zeros(3), np.zeros(3))).looks_like
+        'binary'
+    """
     if whole and low >= 0 and high <= 1:
         return Kind("bernoulli", "binary", "every value is 0 or 1")
     if low >= 0 and high <= 1:
-        if x.ndim > 2:
-            return Kind("laplace", "image in [0, 1]", f"arrays of shape {x.shape[1:]} with values in [0, 1]")
+        if len(event) > 1:
+            return Kind("laplace", "image in [0, 1]", f"arrays of shape {event} with values in [0, 1]")
         return Kind("bernoulli", "values in [0, 1]", "every value lies in [0, 1]")
     if whole and low >= 0:
-        return _counts(x, mask, high)
-    zeros = float((seen == 0).mean())
-    if low >= 0 and zeros >= MANY_ZEROS:
+        return _counts(high, *spread())
+    share = zeros()
+    if low >= 0 and share >= MANY_ZEROS:
         return Kind(
             "normal",
             "log-normalised counts",
-            f"{zeros:.0%} exact zeros among non-negative values that are not whole: counts that look "
-            "log-normalised; raw "
-            "counts, if you have them, suit negative_binomial",
+            f"{share:.0%} exact zeros among non-negative values that are not whole: counts that look "
+            "log-normalised; raw counts, if you have them, suit negative_binomial",
         )
     return Kind("normal", "real values", f"values between {low:g} and {high:g}")
 
@@ -87,9 +112,8 @@ def is_image8(x: np.ndarray, mask: np.ndarray) -> bool:
     return high > 31 if x.ndim > 2 else high == 255 and x.shape[1] >= 16
 
 
-def _counts(x: np.ndarray, mask: np.ndarray, high: float) -> Kind:
+def _counts(high: float, mean: np.ndarray, variance: np.ndarray) -> Kind:
     """Tell overdispersed counts from those that suit Poisson."""
-    mean, variance = moments(x, mask)
     used = mean > 0
     ratio = float((variance[used] / mean[used]).mean())
     what = f"non-negative whole numbers up to {high:g}, variance {ratio:.1f} times the mean"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from counterpoint.data.indexing import row_index
 from counterpoint.errors import InputError, choose
 
 
@@ -25,6 +26,9 @@ class MultimodalData:
         categories: name -> what the codes stand for, or None where `x` holds numbers.
         pairs: (N,) whole numbers, or None: rows with the same number are paired anew in every epoch, see
             `counterpoint.data.sessions`.
+        blocks: (N,) whole numbers, or None: rows with the same number (windows of one trial) stay together
+            in every split.
+        likelihoods: name -> the one that `"auto"` takes where the reader knows it, or None: it is inferred.
         notes: name -> what was taken on reading, and what left out, or None where that was all.
 
     Raises:
@@ -50,6 +54,8 @@ class MultimodalData:
     categories: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     notes: dict[str, str | None] = field(default_factory=dict)
     pairs: np.ndarray | None = None
+    blocks: np.ndarray | None = None
+    likelihoods: dict[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.x:
@@ -66,8 +72,7 @@ class MultimodalData:
             if values.ndim < 2 or values.dtype.kind not in "iuf":
                 raise InputError(
                     f"x[{name!r}] is {values.dtype} of shape {values.shape}; a modality is numbers of shape "
-                    "(rows, "
-                    "features...). counterpoint.data.read makes it from other kinds of data."
+                    "(rows, features...). counterpoint.data.read makes it from other kinds of data."
                 )
             if mask.dtype != bool or mask.shape not in (values.shape[:1], values.shape):
                 raise InputError(
@@ -77,7 +82,7 @@ class MultimodalData:
         for name, label in self.labels.items():
             if len(label) != len(self):
                 raise InputError(f"Label {name!r} has {len(label)} rows, the modalities have {len(self)}.")
-        for part in ("features", "categories", "notes"):
+        for part in ("features", "categories", "notes", "likelihoods"):
             object.__setattr__(self, part, {name: getattr(self, part).get(name) for name in self.x})
 
     def __len__(self) -> int:
@@ -99,7 +104,7 @@ class MultimodalData:
 
     def __getitem__(self, index: Any) -> "MultimodalData":
         """Return the chosen rows; a slice gives views, everything else copies."""
-        chosen = self._index(index)
+        chosen = row_index(index, len(self))
         return replace(
             self,
             x={name: values[chosen] for name, values in self.x.items()},
@@ -107,44 +112,8 @@ class MultimodalData:
             labels={name: label[chosen] for name, label in self.labels.items()},
             rows=None if self.rows is None else tuple(self.rows[i] for i in np.arange(len(self))[chosen]),
             pairs=None if self.pairs is None else self.pairs[chosen],
+            blocks=None if self.blocks is None else self.blocks[chosen],
         )
-
-    def _index(self, index: Any) -> Any:
-        """Turn what stands in the brackets into a slice or an array of row numbers."""
-        if isinstance(index, tuple):  # scikit-learn writes data[rows, ...]
-            if len(index) != 2 or index[1] is not Ellipsis:
-                raise InputError(
-                    "The index has several parts; data[rows] chooses rows, data.select(names) modalities."
-                )
-            index = index[0]
-        if isinstance(index, slice):
-            return index
-        if isinstance(index, str):
-            raise InputError(
-                f"data[{index!r}]: rows are chosen here; write data.x[{index!r}] or data.select([{index!r}])."
-            )
-        if hasattr(index, "__index__") and np.ndim(index) == 0 and not isinstance(index, (bool, np.bool_)):
-            if not -len(self) <= int(index) < len(self):
-                raise IndexError(f"row {int(index)} of {len(self)} rows")  # ends `for row in data`
-            return np.array([int(index)])
-        chosen = np.asarray(index)
-        if chosen.size == 0 and chosen.dtype != bool:
-            chosen = chosen.astype(np.intp)
-        if chosen.ndim != 1 or chosen.dtype.kind not in "iub":
-            raise InputError(
-                f"The index is {chosen.dtype} of shape {chosen.shape}; give row numbers, a slice or bools."
-            )
-        if chosen.dtype == bool and len(chosen) != len(self):
-            raise InputError(f"The index has {len(chosen)} bools for {len(self)} rows; it needs one per row.")
-        if (
-            chosen.dtype != bool
-            and chosen.size
-            and not (-len(self) <= chosen.min() and chosen.max() < len(self))
-        ):
-            raise InputError(
-                f"The index asks for rows {chosen.min()} to {chosen.max()}; there are {len(self)} rows."
-            )
-        return chosen
 
     def present(self) -> dict[str, np.ndarray]:
         """Return name -> (N,) bool: is any value of this modality observed in the row?"""
@@ -194,18 +163,19 @@ class MultimodalData:
             x[name] = np.where(expand(masks[name], x[name].shape), x[name], x[name].dtype.type(0))
         return replace(self, x=x, mask=masks)
 
-    def paired(self, codes: np.ndarray) -> "MultimodalData":
-        """Return the rows with a number each: rows with the same one may be paired anew in every epoch.
+    def paired(self, codes: np.ndarray, blocks: np.ndarray | None = None) -> "MultimodalData":
+        """Return the rows with `pairs`, and with `blocks` if they are given.
 
         Raises:
             InputError: not one whole number a row.
         """
-        codes = np.asarray(codes)
-        if codes.shape != (len(self),) or codes.dtype.kind not in "iu":
-            raise InputError(
-                f"pairs are {codes.dtype} of shape {codes.shape}; give {len(self)} whole numbers."
-            )
-        return replace(self, pairs=codes.astype(np.int64))
+        found = {"pairs": np.asarray(codes)} | ({} if blocks is None else {"blocks": np.asarray(blocks)})
+        for what, given in found.items():
+            if given.shape != (len(self),) or given.dtype.kind not in "iu":
+                raise InputError(
+                    f"{what} are {given.dtype} of shape {given.shape}; give {len(self)} whole numbers."
+                )
+        return replace(self, **{what: given.astype(np.int64) for what, given in found.items()})
 
     def without(self, name: str, rows: Any = None) -> "MultimodalData":
         """Return a copy with one modality hidden in the chosen rows (all rows if `rows` is None).
@@ -221,7 +191,7 @@ class MultimodalData:
             array([False,  True,  True])
         """
         keep = np.ones(len(self), dtype=bool)
-        keep[slice(None) if rows is None else self._index(rows)] = False
+        keep[slice(None) if rows is None else row_index(rows, len(self))] = False
         return self.with_mask({choose("modality", name, self.names): keep})
 
 

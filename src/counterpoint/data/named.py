@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from counterpoint.data.arrays import read
+from counterpoint.data.celeba import celeba
+from counterpoint.data.cub import cub
+from counterpoint.data.image_label import image_label
 from counterpoint.data.image_sound_text import image_sound_text
+from counterpoint.data.mimic_cxr import mimic_cxr
 from counterpoint.data.mir_flickr import Flickr, mir_flickr
 from counterpoint.data.mnist_svhn_text import mnist_svhn_text
 from counterpoint.data.multimodal import MultimodalData
 from counterpoint.data.parts import Parts
 from counterpoint.data.polymnist import polymnist
 from counterpoint.data.polymnist_files import PolyMNIST, read_polymnist_folders
+from counterpoint.data.rats import rats
 from counterpoint.data.two_view_mnist import two_view_mnist, two_view_mnist_mat
 from counterpoint.data.xrmb import xrmb
 from counterpoint.errors import InputError, choose
@@ -55,6 +60,11 @@ NAMED: dict[str, Callable[..., Split]] = {
     "image_sound_text": image_sound_text,
     "xrmb": _two(xrmb),
     "mir_flickr": _two(mir_flickr),
+    "celeba": _two(celeba),
+    "cub": cub,
+    "image_label": image_label,
+    "rats": rats,
+    "mimic_cxr": _two(mimic_cxr),
 }
 
 
@@ -68,10 +78,9 @@ def named(given: Mapping[str, Any]) -> Split:
         InputError: If there is no such set or option, or its files cannot be used.
 
     Example:
-        >>> named({"name": "polymnst", "folder": "."})
+        >>> named({"name": "polymnst", "folder": "."})  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        counterpoint.errors.InputError: data: name is 'polymnst'; allowed are polymnist, polymnist_folders, \
-two_view_mnist, two_view_mnist_mat, mnist_svhn_text, image_sound_text, xrmb, mir_flickr. \
+        counterpoint.errors.InputError: data: name is 'polymnst'; allowed are polymnist, ... \
 Did you mean 'polymnist'?
     """
     options = check_named(given)

@@ -101,7 +101,7 @@ def read_omics(
     """
     several = is_a(source, "mudata.MuData")
     with quiet():  # backed tables are read into memory, copies of views are made
-        parts = _several(source, wanted) if several else {_name(source): source}
+        parts = _several(source, wanted) if several else {name_of(source): source}
         extra = {} if several else _of_obsm(source, wanted.obsm, parts)
         wanted.check([*parts, *extra])
         names = check_names(
@@ -121,7 +121,7 @@ def read_omics(
         mask={n: v.mask for n, v in values.items()},
         features={n: v.features for n, v in values.items()},
         rows=tuple(str(row) for row in source.obs_names),
-        labels=_labels(kept, labels, source.n_obs, [*parts, *extra]),
+        labels=chosen_labels(kept, labels, source.n_obs, [*parts, *extra]),
         notes={n: m.note for n, m in matrices.items()},
     )
     data = data if mask is None else data.with_mask(mask)
@@ -151,21 +151,30 @@ def _several(source: Any, wanted: SingleCell) -> dict[str, Any]:
             raise InputError(
                 f"modality {name!r} of the MuData is a {type(adata).__name__}; it must be an AnnData."
             )
-        twice = adata.obs_names[adata.obs_names.duplicated()].unique()
-        if len(twice):
-            listed = ", ".join(map(repr, twice[:5]))
-            raise InputError(
-                f"modality {name!r} names {len(twice)} cells twice, such as {listed}, so "
-                "the modalities cannot be joined; call .obs_names_make_unique()."
-            )
-        if not adata.obs_names.isin(source.obs_names).all():
-            raise InputError(
-                f"modality {name!r} has cells that the MuData itself does not have; call mdata.update()."
-            )
+        check_cells(name, adata, source)
     return parts
 
 
-def _name(adata: Any) -> str:
+def check_cells(name: str, adata: Any, source: Any) -> None:
+    """Refuse a modality of a MuData whose cells cannot be joined by name.
+
+    Raises:
+        InputError: cells that stand there twice, or that the MuData itself does not have.
+    """
+    twice = adata.obs_names[adata.obs_names.duplicated()].unique()
+    if len(twice):
+        listed = ", ".join(map(repr, twice[:5]))
+        raise InputError(
+            f"modality {name!r} names {len(twice)} cells twice, such as {listed}, so "
+            "the modalities cannot be joined; call .obs_names_make_unique()."
+        )
+    if not adata.obs_names.isin(source.obs_names).all():
+        raise InputError(
+            f"modality {name!r} has cells that the MuData itself does not have; call mdata.update()."
+        )
+
+
+def name_of(adata: Any) -> str:
     """Return the name of the modality in `.X` of an AnnData."""
     kinds = adata.var["feature_types"].astype(str).unique() if "feature_types" in adata.var else []
     if len(kinds) > 1:
@@ -201,7 +210,7 @@ def _of_obsm(adata: Any, obsm: Mapping[str, str] | None, taken: Iterable[str]) -
     return found
 
 
-def _labels(
+def chosen_labels(
     kept: dict[str, np.ndarray], labels: Any, rows: int, modalities: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """Return the labels that are wanted: columns of `obs`, and what the user gave beside them."""
@@ -223,7 +232,7 @@ def read_for(estimator: Any, source: Any) -> MultimodalData:
         InputError: none of its modalities, or a feature is lacking.
     """
     found = open_file(Path(source)) if is_file(source) else source
-    there = list(found.mod) if is_a(found, "mudata.MuData") else [_name(found)]
+    there = list(found.mod) if is_a(found, "mudata.MuData") else [name_of(found)]
     names = [name for name in estimator.modalities_ if name in there]
     if not names:
         raise InputError(

@@ -1,6 +1,6 @@
 """What a fitted model says of cells, written into their AnnData or MuData."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -25,6 +25,8 @@ def annotate(
     to: Sequence[str] | None = None,
     how: str = "mixture",
     draws: int = 32,
+    remove_batch: bool = False,
+    as_batch: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:
     """Write latents, and imputations if asked for, into an AnnData or MuData; return where they are.
 
@@ -41,6 +43,8 @@ def annotate(
         to: Modalities to impute; none unless given.
         how: `"mixture"`, `"precision"` or `"product"`.
         draws: Predictive draws of an imputation.
+        remove_batch: Of the joint latents, take away what is left of the mean shift of every batch.
+        as_batch: Covariate -> category that imputations are decoded as if they came from.
 
     Raises:
         InputError: no AnnData or MuData, other cells than in `data`, or data that do not fit the model.
@@ -55,11 +59,11 @@ def annotate(
         )
     known = [name for name in estimator.modalities_ if name in data.names]
     data = data.select(known)
-    found = {EMBEDDING: estimator.embed(data, given, how=how)}
+    found = {EMBEDDING: estimator.embed(data, given, how=how, remove_batch=remove_batch)}
     each = {name: z for name, z in estimator.embed_each(data).items() if name in known}
     found |= {f"{EMBEDDING}_{name}": z for name, z in each.items()}
     written = [f"obsm {key}" for key in found]
-    made = {} if to is None else estimator.impute(data, to, draws=draws, how=how)
+    made = {} if to is None else estimator.impute(data, to, draws=draws, how=how, as_batch=as_batch)
     layers = {}
     for name, imputed in made.items():
         full = imputed.filled.reshape(len(data), -1).astype(np.float32)

@@ -69,26 +69,47 @@ def open_file(path: Path) -> Any:
     """
     zarr = path.suffix.lower() == ".zarr"
     anndata, h5py = package("anndata"), package("h5py")
+    with readable(path):
+        if zarr:
+            package("zarr")
+            several = (path / "mod").is_dir()
+            return package("mudata").read_zarr(path) if several else anndata.read_zarr(path)
+        with h5py.File(path, "r") as file:
+            several = holds_cells(path, file)
+        return package("mudata").read_h5mu(path) if several else anndata.read_h5ad(path)
+
+
+def holds_cells(path: Path, group: Any) -> bool:
+    """Tell a MuData from an AnnData by what lies in the file.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if "obs" not in group:
+        raise InputError(
+            f"{path.name} holds no cells (no 'obs'), so it is neither AnnData nor MuData; save it "
+            "with adata.write_h5ad or mdata.write_h5mu."
+        )
+    return "mod" in group
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn whatever these packages stumble over into one error.
+
+    Raises:
+        InputError: the file is damaged or holds something else.
+    """
     try:
         with quiet():
-            if zarr:
-                package("zarr")
-                several = (path / "mod").is_dir()
-                return package("mudata").read_zarr(path) if several else anndata.read_zarr(path)
-            with h5py.File(path, "r") as file:
-                kinds = {"mod": "mod" in file, "obs": "obs" in file}
-            if not kinds["obs"]:
-                raise InputError(
-                    f"{path.name} holds no cells (no 'obs'), so it is neither AnnData nor MuData; save it "
-                    "with adata.write_h5ad or mdata.write_h5mu."
-                )
-            return package("mudata").read_h5mu(path) if kinds["mod"] else anndata.read_h5ad(path)
+            yield
     except (InputError, MemoryError):
         raise
     except Exception as error:  # these packages raise whatever the file made them stumble over
         said = str(error).strip().splitlines()
+        kind = "zarr" if path.suffix.lower() == ".zarr" else "HDF5"
         raise InputError(
-            f"{path.name} cannot be read: it is cut off, damaged or not {'zarr' if zarr else 'HDF5'} "
+            f"{path.name} cannot be read: it is cut off, damaged or not {kind} "
             f"({said[0] if said else type(error).__name__}). Save or copy it again."
         ) from error
 

@@ -149,7 +149,7 @@ def chosen(name: str, matrix: Matrix, wanted: Any, most: int) -> Matrix:
         InputError: a wanted column is not there, or its name stands there twice.
     """
     if wanted is not None:
-        return Matrix(matrix.values, matrix.features, _by_name(name, matrix, tuple(wanted)), matrix.note)
+        return Matrix(matrix.values, matrix.features, by_name(name, matrix, tuple(wanted)), matrix.note)
     width = matrix.values.shape[1]
     if width <= most:
         return matrix
@@ -158,7 +158,7 @@ def chosen(name: str, matrix: Matrix, wanted: Any, most: int) -> Matrix:
     return Matrix(matrix.values, matrix.features, np.sort(order), note)
 
 
-def _by_name(name: str, matrix: Matrix, wanted: tuple[str, ...]) -> np.ndarray | None:
+def by_name(name: str, matrix: Matrix, wanted: tuple[str, ...]) -> np.ndarray | None:
     """Return where the wanted columns are; None if they are all there are, in order."""
     if wanted == matrix.features:
         return None
@@ -218,8 +218,8 @@ def check_memory(rows: int, matrices: dict[str, Matrix], most: float) -> None:
     listed = ", ".join(f"{name} {rows} x {matrices[name].width}" for name in each)
     raise InputError(
         f"The dense tables need {need:,} bytes ({need / GIB:.1f} GiB: {listed}), allowed are "
-        f"{most / GIB:.1f} GiB; take fewer features (features_most=...) or modalities, or raise memory=GiB "
-        "if the machine has more."
+        f"{most / GIB:.1f} GiB; leave them in their file (backed=True, --backed), take fewer features "
+        "(features_most=...) or modalities, or raise memory=GiB if the machine has more."
     )
 
 

@@ -1,13 +1,15 @@
 """`Preparation`: likelihoods, units and names of the training data, which travel with the model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from counterpoint.data.arrays import MultimodalData, read
+from counterpoint.data.categories import names_of
 from counterpoint.data.checks import LIKELIHOODS
+from counterpoint.data.covariates import Covariates
 from counterpoint.data.prepared import Prepared, apply_one, fit_one
 from counterpoint.data.stored import from_plain, to_plain
 from counterpoint.data.values import check_name
@@ -22,6 +24,7 @@ class Preparation:
 
     Attributes:
         modalities: name -> `Prepared`, in the order of the modalities.
+        covariates: what encoders and decoders are told of a row beside its values; None for nothing.
 
     Example:
         >>> import numpy as np
@@ -34,6 +37,7 @@ class Preparation:
     """
 
     modalities: dict[str, Prepared]
+    covariates: Covariates | None = None
 
     @classmethod
     def fit(
@@ -42,6 +46,7 @@ class Preparation:
         likelihood: str | Mapping[str, str] = "auto",
         standardise: bool = True,
         constant: str = "refuse",
+        batch: str | Sequence[str] | None = None,
     ) -> "Preparation":
         """Fit on the observed values of the training rows.
 
@@ -50,10 +55,11 @@ class Preparation:
             likelihood: "auto", one name for all modalities, or modality -> name (the others are inferred).
             standardise: bring real values to mean 0 and standard deviation 1 per feature.
             constant: "refuse" or "keep" columns that never vary.
+            batch: labels that are covariates, such as "donor"; none unless given.
 
         Raises:
             InputError: an unknown likelihood or modality, a modality that is never observed, values out of
-                range, constant columns.
+                range, constant columns; a label that is no covariate.
         """
         data = data if isinstance(data, MultimodalData) else read(data)
         if not isinstance(standardise, (bool, np.bool_)):
@@ -68,6 +74,8 @@ class Preparation:
         }
         for name, word in chosen.items():
             choose(f"likelihood of modality {name!r}", word, ("auto", *LIKELIHOODS))
+        names = names_of(batch)
+        covariates = Covariates.fit(data.labels, data.present(), names) if names else None
         return cls(
             {
                 name: fit_one(
@@ -81,7 +89,8 @@ class Preparation:
                     constant=constant,
                 )
                 for name in data.names
-            }
+            },
+            covariates,
         )
 
     @property
@@ -202,7 +211,8 @@ class Preparation:
             array([2.])
         """
         plain = [{"name": name, **to_plain(one)} for name, one in self.modalities.items()]
-        return {"format": FORMAT, "modalities": plain}
+        told = {} if self.covariates is None else {"covariates": self.covariates.to_plain()}
+        return {"format": FORMAT, "modalities": plain, **told}
 
     @classmethod
     def from_dict(cls, given: Any) -> "Preparation":
@@ -231,4 +241,6 @@ class Preparation:
             if name in found:
                 raise InputError(f"The preparation names modality {name!r} twice; it is damaged.")
             found[name] = from_plain(name, entry)
-        return cls(found)
+        if "covariates" not in given:  # of a version that knew none, or a model without
+            return cls(found)
+        return cls(found, Covariates.from_plain(given["covariates"], list(found)))

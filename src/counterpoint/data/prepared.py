@@ -120,25 +120,51 @@ def _standard(
     """Return mean and standard deviation of each value; constants are refused or get a scale of 1."""
     with np.errstate(over="ignore", invalid="ignore"):
         mean, variance = moments(x, mask)
+    full = expand(mask, x.shape)
+    wide = x if x.dtype.kind == "f" else x.astype(np.float64)
+    low, high = np.where(full, wide, np.inf).min(axis=0), np.where(full, wide, -np.inf).max(axis=0)
+    return standard(what, len(x), mean, variance, low < high, features, constant)
+
+
+def standard(
+    what: str,
+    rows: int,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    varies: np.ndarray,
+    features: tuple[str, ...] | None,
+    constant: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation, (*event) each; constants are refused or get a scale of 1.
+
+    Args:
+        what: The modality, for the messages.
+        rows: N, of the training rows.
+        mean: (*event), over the observed values.
+        variance: (*event).
+        varies: (*event) bool, whether the largest value lies above the smallest.
+        features: names of the columns.
+        constant: "refuse" or "keep".
+
+    Raises:
+        InputError: a variance that is not finite, or constant columns.
+
+    Example:
+        >>> standard("modality 'a'", 2, np.ones(1), np.full(1, 4.0), np.array([True]), None, "refuse")
+        (array([1.]), array([2.]))
+    """
     if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
         raise InputError(f"{what} holds values so large that their variance is not finite; rescale it first.")
-    full = expand(mask, x.shape)
-    if x.dtype.kind == "f":
-        low, high = np.where(full, x, np.inf).min(axis=0), np.where(full, x, -np.inf).max(axis=0)
-    else:
-        wide = x.astype(np.float64)
-        low, high = np.where(full, wide, np.inf).min(axis=0), np.where(full, wide, -np.inf).max(axis=0)
     scale = np.sqrt(variance)
-    flat = ~(low < high) | (scale == 0)  # constant, or never observed
-    if flat.any() and constant == "refuse" and x.ndim == 2:
+    flat = ~varies | (scale == 0)  # constant, or never observed
+    if flat.any() and constant == "refuse" and mean.ndim == 1:
         columns = np.flatnonzero(flat)
         names = [repr(features[i]) if features else str(i) for i in columns[:5]]
         more = ", ..." if len(columns) > 5 else ""
         raise InputError(
-            f"{what}: {len(columns)} of {flat.size} columns are constant or never observed in the {len(x)} "
-            "training rows: "
-            f"{', '.join(names)}{more}. A constant column cannot be standardised: drop them or pass "
-            "constant='keep'."
+            f"{what}: {len(columns)} of {flat.size} columns are constant or never observed in the {rows} "
+            f"training rows: {', '.join(names)}{more}. A constant column cannot be standardised: drop them "
+            "or pass constant='keep'."
         )
     return mean, np.where(flat, 1.0, scale)
 

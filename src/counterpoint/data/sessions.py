@@ -1,6 +1,7 @@
 """Sessions that share a condition but no rows: animals, days or devices, paired within a condition."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,9 @@ def _conditions(name: str, on: Mapping[str, Any], trials: int) -> list[Any]:
             f"pair_on has no conditions of {name!r}; give one for each of its {trials} trials."
             f"{nearest(name, on)}"
         )
-    found = np.asarray(on[name])
+    found: np.ndarray = np.asarray(on[name])
+    if found.dtype.kind == "S":
+        found = np.array([c.decode() for c in found.tolist()])
     if found.shape != (trials,):
         raise InputError(
             f"session {name!r} has {trials} trials and conditions of shape {found.shape}; give one a trial."
@@ -110,22 +113,70 @@ def _conditions(name: str, on: Mapping[str, Any], trials: int) -> list[Any]:
     return [str(c) for c in found.tolist()]
 
 
+def unfold(rows: MultimodalData, *, aligned: bool = True) -> MultimodalData:
+    """Make a row of every bin of trials (bins, neurons); the bins of a trial are a block that no split parts.
+
+    The trials that stand in one row stay in one block, so every trial is on one side of a split. Bins are
+    paired one by one: beyond their condition trials of two sessions have nothing in common, so that whole
+    trials paired with whole trials would give every row the same distribution.
+
+    Args:
+        rows: As `pair_sessions` returns them, events (bins, ...) with equally many bins in all sessions.
+        aligned: Pair a bin with bins of the same condition at the same time; else at any time.
+
+    Raises:
+        InputError: If the sessions have unequal numbers of bins, or none.
+
+    Example:
+        >>> trials = {"A": np.ones((2, 3, 4)), "B": np.ones((1, 3, 2))}
+        >>> rows = unfold(pair_sessions(trials, {"A": ["x", "x"], "B": ["x"]}))
+        >>> rows, rows.pairs.tolist(), rows.blocks.tolist()
+        (MultimodalData(6 rows; A (4,), B (2,)), [0, 1, 2, 0, 1, 2], [0, 0, 0, 1, 1, 1])
+        >>> rows.mask["B"].tolist()
+        [True, True, True, False, False, False]
+    """
+    bins = {name: x.shape[1] if x.ndim > 2 else 0 for name, x in rows.x.items()}
+    if rows.pairs is None or len(set(bins.values())) > 1 or 0 in bins.values():
+        listed = ", ".join(f"{name} {count}" for name, count in bins.items())
+        raise InputError(
+            f"the trials have bins: {listed}; all sessions need equally many. Give a window that all of them "
+            "have, and a bin."
+        )
+    count = next(iter(bins.values()))
+    at = np.tile(np.arange(count), len(rows))
+    x = {name: values.reshape(-1, *values.shape[2:]) for name, values in rows.x.items()}
+    mask = {
+        name: np.repeat(there, count) if there.ndim == 1 else there.reshape(-1, *there.shape[2:])
+        for name, there in rows.mask.items()
+    }
+    labels = {name: np.repeat(label, count, axis=0) for name, label in rows.labels.items()}
+    codes = np.repeat(rows.pairs, count)
+    made = replace(rows, x=x, mask=mask, labels={**labels, "bin": at}, features={}, rows=None, pairs=None)
+    blocks = np.repeat(np.arange(len(rows)), count)
+    return made.paired(codes * count + at if aligned else codes, blocks)
+
+
 def binned(
-    counts: Any, times: Any, *, window: tuple[float, float] | None = None, width: float | None = None
+    counts: Any,
+    times: Any,
+    *,
+    window: tuple[float, float] | None = None,
+    width: float | None = None,
+    add: bool | None = None,
 ) -> np.ndarray:
     """Sum spikes, or average a trace, in bins of time within a window: (trials, bins, neurons).
 
-    Whole numbers are counts and are summed; real numbers are a trace and are averaged. Samples at the end
-    that fill no bin are left out.
+    Samples at the end that fill no bin are left out.
 
     Args:
         counts: (trials, time, neurons).
-        times: (time,), seconds at the samples, ascending.
+        times: (time,), seconds at the samples, ascending in even steps.
         window: From and to, in seconds, the end excluded; None takes all.
-        width: Of a bin, in seconds; None takes the window as one bin.
+        width: Of a bin, in seconds, a whole number of samples; None takes the window as one bin.
+        add: Whether to sum; None sums whole numbers, which are counts, and averages real ones, a trace.
 
     Raises:
-        InputError: If shapes do not fit, or no sample or no whole bin lies in the window.
+        InputError: If shapes do not fit, the window reaches beyond the times, or no whole bin lies in it.
 
     Example:
         >>> spikes = np.array([[[1], [0], [2], [1]]])
@@ -137,28 +188,41 @@ def binned(
         raise InputError(
             f"counts have shape {x.shape} and times {t.shape}; give (trials, time, neurons) and (time,)."
         )
-    if len(t) > 1 and not (np.diff(t) > 0).all():
+    steps = np.diff(t)
+    if not (steps > 0).all():
         raise InputError("times must ascend, in seconds.")
-    start, end = (float(t[0]), np.inf) if window is None else map(float, window)
-    inside = (t >= start - 1e-9) & (t < end - 1e-9)
-    if not inside.any():
+    step = float(np.median(steps)) if len(t) > 1 else float(width or 1.0)
+    near = 1e-3 * step  # single precision does not have 0.1
+    start, end = (float(t[0]), float(t[-1]) + step) if window is None else map(float, window)
+    inside = (t >= start - near) & (t < end - near)
+    if not inside.any() or start < t[0] - step / 2 or end > t[-1] + step * 1.5:
         raise InputError(
-            f"no sample lies in the window {start:g} to {end:g} s; times run {t[0]:g} to {t[-1]:g} s."
+            f"the window {start:g} to {end:g} s is not within the times, {t[0]:g} to {t[-1]:g} s."
         )
     x, t = x[:, inside], t[inside]
-    if width is None:
-        bins = np.zeros(len(t), dtype=int)
-    else:
-        step = float(np.median(np.diff(t))) if len(t) > 1 else width
-        per = round(number("width", width, open_=True) / step)
-        if per < 1 or len(t) < per:
-            raise InputError(
-                f"a bin of {width:g} s holds {width / step:.2g} of the {len(t)} samples of {step:g} s in the "
-                "window; give a width of at least one sample and at most the window."
-            )
-        bins = np.arange(len(t)) // per
-        keep = bins < len(t) // per
-        x, bins = x[:, keep], bins[keep]
-    add = x.dtype.kind in "iub"
-    found = [x[:, bins == b].sum(1) if add else x[:, bins == b].mean(1) for b in range(bins.max() + 1)]
-    return np.stack(found, axis=1)
+    per = len(t) if width is None else _samples(width, step, len(t))
+    if width is not None and len(t) > 1 and np.abs(np.diff(t) - step).max() > step / 2:
+        raise InputError(
+            f"times are not even: steps from {np.diff(t).min():g} to {np.diff(t).max():g} s in the window, "
+            "so that bins would differ in length; resample the recording."
+        )
+    count = len(t) // per
+    parts = x[:, : count * per].reshape(len(x), count, per, x.shape[2])
+    return parts.sum(2) if (x.dtype.kind in "iub" if add is None else add) else parts.mean(2)
+
+
+def _samples(width: float, step: float, there: int) -> int:
+    """Return how many samples of `step` seconds a bin has."""
+    exact = number("width", width, open_=True) / step
+    per = round(exact)
+    if per < 1 or there < per:
+        raise InputError(
+            f"a bin of {width:g} s holds {exact:.2g} of the {there} samples of {step:g} s in the "
+            "window; give a width of at least one sample and at most the window."
+        )
+    if abs(exact - per) > 0.02 * per:
+        raise InputError(
+            f"a bin of {width:g} s holds {exact:.3g} samples of {step:g} s; give whole ones, such as "
+            f"{per * step:g} s."
+        )
+    return per

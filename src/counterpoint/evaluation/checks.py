@@ -110,6 +110,38 @@ def labels(what: str, values: Any) -> np.ndarray:
     return array
 
 
+def known(values: np.ndarray) -> np.ndarray:
+    """Return which labels are known, bool of the values' shape: not None, NaN, or below 0 where integers.
+
+    Example:
+        >>> import numpy as np
+        >>> known(np.array([[3, -1]])).tolist(), known(np.array(["cat", None], dtype=object)).tolist()
+        ([[True, False]], [True, False])
+    """
+    import numpy as np
+
+    if values.dtype.kind == "f":
+        return ~np.isnan(values)
+    if values.dtype.kind == "i":
+        return values >= 0
+    if values.dtype.kind == "O":
+        return np.array([v is not None and v == v for v in values.ravel()], bool).reshape(values.shape)
+    return np.ones(values.shape, bool)
+
+
+def whole_known(values: np.ndarray) -> np.ndarray:
+    """Return which rows have their label, or all of several, (N,).
+
+    Example:
+        >>> import numpy as np
+        >>> whole_known(np.array([[0.0, 1.0], [1.0, np.nan]])).tolist()
+        [True, False]
+    """
+    import numpy as np
+
+    return np.asarray(known(values).reshape(len(values), -1).all(1))
+
+
 def same_rows(**arrays: Any) -> int:
     """Return the common number of rows; otherwise say who has how many.
 

@@ -165,8 +165,7 @@ class Asked:
 
 def rows_of(batch: Batch, rows: np.ndarray) -> Batch:
     """Return some rows of a batch."""
-    index = torch.from_numpy(rows)
-    return Batch({k: v[index] for k, v in batch.x.items()}, {k: v[index] for k, v in batch.mask.items()})
+    return batch.at(torch.from_numpy(rows))
 
 
 def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:

@@ -16,6 +16,7 @@ from counterpoint.measures.prediction import prediction
 from counterpoint.measures.probe import probe
 from counterpoint.measures.probe_subsets import probe_subsets
 from counterpoint.measures.reconstruction import reconstruction
+from counterpoint.measures.sessions import sessions
 from counterpoint.measures.unconditional import unconditional
 from counterpoint.measures.variance import variance
 
@@ -34,5 +35,6 @@ MEASURES = {
     "unconditional": unconditional,
     "prediction": prediction,
     "probe_subsets": probe_subsets,
+    "sessions": sessions,
 }
 PAPER = ("probe", "coherence", "reconstruction")  # what the papers' tables hold; the others cost more

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from counterpoint.evaluation.checks import whole_known
 from counterpoint.evaluation.scores import ProbeResult, result_of
 from counterpoint.measures.asked import Asked, Section, subsets
-from counterpoint.targets import known
 
 
 def prediction(asked: Asked) -> Section:
@@ -24,10 +24,10 @@ def prediction(asked: Asked) -> Section:
     if target not in asked.on.test.labels:
         return Section({}, {"why_not": f"the test rows have no label {target!r}"})
     truth = np.asarray(asked.on.test.labels[target])
-    labelled, taught = _whole(truth), np.asarray(asked.on.train.labels[target])
+    labelled, taught = whole_known(truth), np.asarray(asked.on.train.labels[target])
     if not labelled.any():
         return Section({}, {"why_not": "no test row has its label"})
-    taught = taught[_whole(taught)]
+    taught = taught[whole_known(taught)]
     cells, p = [], np.empty(0)
     for given in subsets(asked.names):  # the last is the full set
         p = asked.estimator.predict_proba(asked.on.test, given)
@@ -43,11 +43,6 @@ def prediction(asked: Asked) -> Section:
     right[labelled] = found.hits
     nulls = {"chance": {"target_accuracy": found.chance}}
     return Section(summary, {"cells": cells}, {"target_accuracy": right}, nulls)
-
-
-def _whole(values: np.ndarray) -> np.ndarray:
-    """Return which rows have their label, or all of several, (N,)."""
-    return np.asarray(known(values).reshape(len(values), -1).all(1))
 
 
 def _scored(p: np.ndarray, taught: np.ndarray, truth: np.ndarray) -> ProbeResult:

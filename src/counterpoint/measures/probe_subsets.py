@@ -19,9 +19,8 @@ def probe_subsets(asked: Asked) -> Section:
     """
     on, method = asked.on, asked.model.method
     can = [name for name in asked.names if method.observed is None or name in method.observed]
-    cells = []
+    rows, cells = [data.present() for data in (on.train, on.test)], []
     for given in subsets(can):
-        rows = [data.present() for data in (on.train, on.test)]
         seen = [np.stack([there[name] for name in given]).all(0) for there in rows]
         if not all(s.any() for s in seen):
             continue

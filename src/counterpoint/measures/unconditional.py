@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from counterpoint import generating
+from counterpoint.batches import average_of
 from counterpoint.densities import Density
 from counterpoint.evaluation.coherence import agreeing
 from counterpoint.evaluation.distances import frechet
@@ -78,7 +79,8 @@ def _rows(asked: Asked, density: Density) -> dict[str, np.ndarray]:
     """Return samples in the data's units, name -> (n, *event); pictures are clamped to what one can be."""
     z = density.sample(SAMPLES, torch.Generator().manual_seed(asked.noise("samples").initial_seed()))
     streams = {name: asked.noise(f"samples/{name}") for name in asked.names}
-    made = generating.decode(asked.model, z, streams)
+    told = average_of(asked.estimator.preparation_)
+    made = generating.decode(asked.model, z, streams, covariates=told)
     out = {}
     for name, values in made.items():
         top = top_of(asked, name)

@@ -34,7 +34,8 @@ def _explained(asked: Asked, name: str, rows: np.ndarray) -> dict[str, object]:
 
     def decode(z: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            out = modality.decode(torch.as_tensor(z, dtype=asked.dtype, device=asked.estimator.device))
+            latent = torch.as_tensor(z, dtype=asked.dtype, device=asked.estimator.device)
+            out = modality.decode(latent, batch.covariates)
             return modality.likelihood.mean(out, sizes).double().cpu().numpy()
 
     found = variance_explained(truth, decode, asked.held[name][rows], seen)

@@ -215,14 +215,15 @@ class ConditionalBound:
                     continue
                 explain = present[m] & ~seen[m]
             latent = beside if not is_target else z_p if self.drawn else p.loc[None]
-            log_p = modality.log_prob(latent, batch.x[name], batch.mask[name]).mean(0)
-            distortion = torch.where(explain, -log_p, 0.0)
+            log_p = modality.log_prob(latent, batch.x[name], batch.mask[name], batch.covariates)
+            distortion = torch.where(explain, -log_p.mean(0), 0.0)
             weight = hyper["classifier_weight"] if is_target else 1.0
             total, terms[f"distortion/{name}"] = (
                 total + weight * modality.weight * distortion,
                 distortion,
             )
         terms["rate"] = rate
+        # Also where its weight is 0: so a grid over `kl_weight` stays one stack, and its histories compare.
         terms["mmd"] = self._mmd(z, z_p, present.any(0))
         return Loss(total + hyper["mmd_weight"] * self.mmd_scale * terms["mmd"], terms)
 

@@ -77,7 +77,7 @@ class WithReconstruction:
         found = self.correlation.of(z, present)
         total, terms = -found, {"correlation": found}
         for m, (name, modality) in enumerate(zip(model.names, model.modalities, strict=True)):
-            log_p = modality.log_prob(z[m], batch.x[name], batch.mask[name])
+            log_p = modality.log_prob(z[m], batch.x[name], batch.mask[name], batch.covariates)
             distortion = torch.where(present[m], -log_p, 0.0)
             total = total + hyper["weight"] * modality.weight * distortion
             terms[f"distortion/{name}"] = distortion

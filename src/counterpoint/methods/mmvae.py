@@ -167,7 +167,8 @@ class CrossWeighted:
         distortions = []
         for d, (name, modality) in enumerate(zip(model.names, model.modalities, strict=True)):
             both = torch.stack([z[:, d], z[:, d].detach()])
-            own, cross = modality.log_prob(both, batch.x[name], batch.mask[name])  # (K, B) each
+            log_p = modality.log_prob(both, batch.x[name], batch.mask[name], batch.covariates)
+            own, cross = log_p  # (K, B) each
             others = torch.where(weight > 0, weight * ratio[:, :, d], 0.0).sum(1)
             each = weight[d] * own + others * cross
             distortions.append(-torch.where(present[d], each, 0.0).mean(0))

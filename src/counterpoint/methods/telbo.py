@@ -91,7 +91,8 @@ class TripleELBO:
         z_m = single.rsample(noise.normal[:, 1:])  # (K, M, B, D)
         terms, total = dict(loss.terms), loss.total
         for m, (name, modality) in enumerate(zip(model.names, model.modalities, strict=True)):
-            log_p = _held_fixed(modality, z_m[:, m], batch.x[name], batch.mask[name]).mean(0)
+            given = batch.x[name], batch.mask[name], batch.covariates
+            log_p = _held_fixed(modality, z_m[:, m], *given).mean(0)
             distortion = torch.where(present[m], -self.gamma * log_p, 0.0)
             cost = torch.where(present[m], kl_standard(single[m]), 0.0)
             total = total + modality.weight * distortion + hyper["beta"] * cost
@@ -100,7 +101,9 @@ class TripleELBO:
         return Loss(total, terms)
 
 
-def _held_fixed(modality: Modality, z: Float[Tensor, "K B D"], x: Tensor, mask: Tensor) -> Tensor:
+def _held_fixed(
+    modality: Modality, z: Float[Tensor, "K B D"], x: Tensor, mask: Tensor, covariates: Tensor | None
+) -> Tensor:
     """Return log p(x | z), whose gradient reaches z but no parameter of the decoder or the likelihood."""
     fixed = {name: parameter.detach() for name, parameter in modality.named_parameters()}
-    return functional_call(modality, fixed, (z, x, mask))
+    return functional_call(modality, fixed, (z, x, mask, covariates))

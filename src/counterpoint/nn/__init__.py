@@ -1,5 +1,6 @@
 """Encoders and decoders: plain networks of tensors, without probability, state or chance in them."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -14,25 +15,60 @@ from counterpoint.nn.channels_last import (
     is_channels_last,
     wrapped,
 )
+from counterpoint.nn.characters import CharactersDecoder, CharactersEncoder
 from counterpoint.nn.conv import LEAST, ConvDecoder, ConvEncoder
+from counterpoint.nn.dcgan import DCGANDecoder, DCGANEncoder
 from counterpoint.nn.events import ACTIVATIONS, sizes
 from counterpoint.nn.joint import JointEncoder, SideBySide
 from counterpoint.nn.mlp import MLPDecoder, MLPEncoder
+from counterpoint.nn.portrait import PortraitDecoder, PortraitEncoder, PortraitTrunk
+from counterpoint.nn.radiograph import (
+    RadiographClassifier,
+    RadiographDecoder,
+    RadiographEncoder,
+    RadiographTrunk,
+)
 from counterpoint.nn.resnet import ResNetClassifier, ResNetDecoder, ResNetEncoder, ResNetTrunk
 from counterpoint.nn.text import TextDecoder, TextEncoder
+from counterpoint.nn.words import WordsDecoder, WordsEncoder
 
-KINDS = ("auto", "mlp", "conv", "resnet", "text")
+KINDS = (
+    *("auto", "mlp", "conv", "resnet", "text", "square", "radiograph"),
+    *("portrait", "dcgan", "characters", "words"),
+)
+IMAGES = {  # kinds that read (C, H, W), and whose one setting is their width
+    "resnet": (ResNetEncoder, ResNetDecoder),
+    "radiograph": (RadiographEncoder, RadiographDecoder),
+    "portrait": (PortraitEncoder, PortraitDecoder),
+    "dcgan": (DCGANEncoder, DCGANDecoder),
+}
+TEXTS = {  # kinds that read (L, V)
+    "text": (TextEncoder, TextDecoder),
+    "characters": (CharactersEncoder, CharactersDecoder),
+    "words": (WordsEncoder, WordsDecoder),
+}
 
 __all__ = [
     "ACTIVATIONS",
     "KINDS",
     "ChannelsLastDecoder",
     "ChannelsLastEncoder",
+    "CharactersDecoder",
+    "CharactersEncoder",
     "ConvDecoder",
     "ConvEncoder",
+    "DCGANDecoder",
+    "DCGANEncoder",
     "JointEncoder",
     "MLPDecoder",
     "MLPEncoder",
+    "PortraitDecoder",
+    "PortraitEncoder",
+    "PortraitTrunk",
+    "RadiographClassifier",
+    "RadiographDecoder",
+    "RadiographEncoder",
+    "RadiographTrunk",
     "ResNetClassifier",
     "ResNetDecoder",
     "ResNetEncoder",
@@ -40,6 +76,8 @@ __all__ = [
     "SideBySide",
     "TextDecoder",
     "TextEncoder",
+    "WordsDecoder",
+    "WordsEncoder",
     "networks",
 ]
 
@@ -64,16 +102,22 @@ def networks(
     Args:
         kind: One of `KINDS`. "auto" is "conv" where both shapes are (C, H, W), or (H, W, C) with C at most 4,
             and H and W at least 8; else "mlp".
-        input_shape: What the encoder reads of one row; (C, H, W) or such an (H, W, C) for "conv" and
-            "resnet", with the same weights, (L, V) for "text".
+        input_shape: What the encoder reads of one row; (C, H, W) or such an (H, W, C) for "conv", "resnet",
+            "radiograph" (square, 28 to 32, ... 224 to 256 pixels a side), "portrait" and "dcgan" (square, 16,
+            32, 64, ... pixels; "dcgan" 8 too), with the same weights; (L, V) for "text", "characters" (L is
+            16, 32, 64, ...) and "words" (8, 16, 32, ...).
         output_shape: What the decoder gives for one row; likewise.
         latent_dim: Columns of one head.
         generator: The CPU generator to draw the weights from; it moves on.
         heads: Number of the encoder's heads; two are loc and log-variance.
         hidden: Units of the hidden layers of "mlp", input side first; the decoder has them reversed. The one
             hidden layer of "conv" has the largest of these and latent_dim; () gives latent_dim, as published.
-        width: Channels of "conv" (32 if None), "resnet" (64) and "text" (128).
-        activation: A key of `ACTIVATIONS`; "resnet" keeps its leaky ReLU.
+            "square" reads none: two layers have as many units as input_shape values, the encoder's third
+            latent_dim.
+        width: Channels of "conv" (32 if None), "words" (32), "text" (128), and of "resnet", "radiograph",
+            "portrait", "dcgan" and "characters" (64).
+        activation: A key of `ACTIVATIONS`; "resnet" and "square" keep their leaky ReLU, "radiograph",
+            "portrait" and "dcgan" their ReLU.
 
     Returns:
         The encoder and the decoder, in single precision on the CPU.
@@ -88,7 +132,8 @@ def networks(
         (torch.Size([5, 8]), torch.Size([5, 3, 28, 28]))
         >>> networks("rnn", (8, 71), (8, 71), 20, generator=torch.Generator())
         Traceback (most recent call last):
-        counterpoint.errors.InputError: kind is 'rnn'; allowed are auto, mlp, conv, resnet, text.
+        counterpoint.errors.InputError: kind is 'rnn'; allowed are auto, mlp, conv, resnet, text, \
+square, radiograph, portrait, dcgan, characters, words.
     """
     reads, gives = sizes("input_shape", input_shape), sizes("output_shape", output_shape)
     latent_dim, hidden = whole("latent_dim", latent_dim), sizes("hidden", hidden)
@@ -97,9 +142,10 @@ def networks(
     if kind == "auto":
         kind = "conv" if _is_image(reads) and _is_image(gives) else "mlp"
     same = {} if width is None else {"width": width}
-    if kind == "resnet":
-        encode = partial(ResNetEncoder, latent_dim=latent_dim, heads=heads, **same)
-        decode = partial(ResNetDecoder, latent_dim, **same)
+    if kind in IMAGES:
+        of_images, to_images = IMAGES[kind]
+        encode = partial(of_images, latent_dim=latent_dim, heads=heads, **same)
+        decode = partial(to_images, latent_dim, **same)
         encoder = partial(wrapped, ChannelsLastEncoder, encode, reads)
         decoder = partial(wrapped, ChannelsLastDecoder, decode, gives)
     elif kind == "conv":
@@ -108,9 +154,14 @@ def networks(
         decode = partial(ConvDecoder, latent_dim, **same)
         encoder = partial(wrapped, ChannelsLastEncoder, encode, reads)
         decoder = partial(wrapped, ChannelsLastDecoder, decode, gives)
-    elif kind == "text":
-        encoder = partial(TextEncoder, reads, latent_dim, heads, activation=activation, **same)
-        decoder = partial(TextDecoder, latent_dim, gives, activation=activation, **same)
+    elif kind in TEXTS:
+        of_texts, to_texts = TEXTS[kind]
+        encoder = partial(of_texts, reads, latent_dim, heads, activation=activation, **same)
+        decoder = partial(to_texts, latent_dim, gives, activation=activation, **same)
+    elif kind == "square":
+        wide = (math.prod(reads),) * 2
+        encoder = partial(MLPEncoder, reads, latent_dim, heads, (*wide, latent_dim), "leaky_relu")
+        decoder = partial(MLPDecoder, latent_dim, gives, wide, "leaky_relu")
     else:
         encoder = partial(MLPEncoder, reads, latent_dim, heads, hidden, activation)
         decoder = partial(MLPDecoder, latent_dim, gives, hidden[::-1], activation)

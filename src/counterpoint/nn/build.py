@@ -17,7 +17,7 @@ UNIFORM = (
     nn.ConvTranspose2d,
     nn.ConvTranspose3d,
 )
-KNOWN = (*UNIFORM, nn.Embedding)
+KNOWN = (*UNIFORM, nn.Embedding, nn.GroupNorm)
 
 
 def build(
@@ -26,8 +26,9 @@ def build(
     """Construct a network and draw its weights from `generator`; torch's global random state is not touched.
 
     Weights and biases are uniform in ±1/√fan_in as in torch's own layers (of a transposed convolution the
-    fan-in is, as there, outputs times kernel); an embedding is standard normal. They are drawn in single
-    precision and then converted, so one seed gives one network in every precision.
+    fan-in is, as there, outputs times kernel); an embedding is standard normal; a group normalisation
+    starts at scale 1 and shift 0. They are drawn in single precision and then converted, so one seed gives
+    one network in every precision.
 
     Args:
         make: A function without arguments that constructs the network.
@@ -38,9 +39,9 @@ def build(
         The network, on the CPU.
 
     Raises:
-        InputError: If a layer owns parameters and is not a linear, convolutional or embedding layer, if it
-            owns buffers (a BatchNorm does), if two layers share a parameter, or if dtype or generator are of
-            another kind.
+        InputError: If a layer owns parameters and is not a linear, convolutional, embedding or group
+            normalisation layer, if it owns buffers (a BatchNorm does), if two layers share a parameter, or if
+            dtype or generator are of another kind.
 
     Source:
         He et al. 2015 (arXiv:1502.01852), as torch applies it by default, with a = √5.
@@ -98,3 +99,5 @@ def _draw(layer: nn.Module, generator: torch.Generator) -> None:
         layer.weight.copy_(noise.normal_(generator=generator))
         if layer.padding_idx is not None:
             layer.weight[layer.padding_idx] = 0
+    elif isinstance(layer, nn.GroupNorm):
+        layer.reset_parameters()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from counterpoint.manifest import EXHIBITS
+from counterpoint.report.bound import objective_over_beta
 from counterpoint.report.charts import losses, matrices, rate_distortion
 from counterpoint.report.details import detail_tables
 from counterpoint.report.exhibits import samples, translations
@@ -67,6 +68,7 @@ def report(
         Section("Remarks", [Lights(remarks(r), heading=_named(r, shown)) for r in shown or records[:1]]),
         Section("Scores", _scores(records)),
         Section("Rate and distortion", _drawn(_over_beta(scored))),
+        Section("Objective and autoencoder", _drawn({"": objective_over_beta(scored)})),
         Section("What was trained on what", _trained(records)),
         Section("Training", _drawn({"": losses(records)})),
         Section("Embeddings", _each(shown, _embedding)),
@@ -90,6 +92,7 @@ def pictures(records: Sequence[Record]) -> dict[str, Figure]:
     scored = [r for r in records if r.sections]
     shown = _shown(scored)
     made: dict[str, Figure | None] = {f"{t} and reconstruction": f for t, f in _over_beta(scored).items()}
+    made["Objective over beta"] = objective_over_beta(scored)
     made["Losses"] = losses(records)
     for record in shown:
         name = f", {_named(record, shown)}" if len(shown) > 1 else ""

@@ -19,6 +19,7 @@ def detail_tables(records: Sequence[Record]) -> dict[str, list[Row]]:
         "Probes, by modality": _by_modality(shown, _probes),
         "Reconstruction and rate, by modality (nats a row)": _by_modality(shown, _costs),
         "Probes, by what is given": _given(shown),
+        "Decoding across sessions": _sessions(shown),
         "Coherence, by what is given": _by_size(shown),
         "Coherence, of each modality from each set": _from_sets(shown),
         "Imputation, by what is given": _imputation(shown),
@@ -26,6 +27,7 @@ def detail_tables(records: Sequence[Record]) -> dict[str, list[Row]]:
         "Samples from nothing, by density": _unconditional(shown),
         "Log-likelihood (nats a row)": _likelihood(shown),
         "Clusters": _clusters(shown),
+        "Collapse, by modality (share of dimensions)": _by_modality(shown, _collapsed),
     }
     return {heading: rows for heading, rows in made.items() if rows}
 
@@ -77,6 +79,25 @@ def _given(shown: Mapping[str, Sequence[Record]]) -> list[Row]:
     return rows
 
 
+def _sessions(shown: Mapping[str, Sequence[Record]]) -> list[Row]:
+    """Label read from each session by its own probe and by that of the others, one row a session."""
+    rows: list[Row] = []
+    titles = {"own": "own probe", "other": "others' probe", "labels_shuffled": "labels shuffled"}
+    for name, group in shown.items():
+        told = group[0].sections.get("sessions", {})
+        for of in [of for of in ("row", "trial") if of in told]:
+            for session in told[of]["own"]:
+                row: Row = {
+                    "method": name,
+                    "session": session,
+                    "of a": "row" if of == "row" else "whole trial",
+                }
+                for key, title in {**titles, "chance": "chance"}.items():
+                    row[title] = _over(group, lambda s, k=key, n=session, of=of: s["sessions"][of][k][n])
+                rows.append(row)
+    return rows
+
+
 def _costs(group: Sequence[Record], name: str) -> Row:
     keys = {
         "given_all": "given all",
@@ -87,6 +108,20 @@ def _costs(group: Sequence[Record], name: str) -> Row:
     return {
         t: _over(group, lambda s, k=k: s["reconstruction"]["modalities"][name][k], 1) for k, t in keys.items()
     }
+
+
+def _collapsed(group: Sequence[Record], name: str) -> Row:
+    keys = {
+        "modalities": "latent",
+        "private": "private latent",
+        "variance": "learned variance of the decoder",
+    }
+
+    def pick(s: Mapping[str, Any], key: str) -> float:
+        curve = s["collapse"][key][name]
+        return curve["collapsed"] / curve["dimensions"]
+
+    return {title: _over(group, lambda s, key=key: pick(s, key)) for key, title in keys.items()}
 
 
 def _by_size(shown: Mapping[str, Sequence[Record]]) -> list[Row]:

@@ -80,8 +80,10 @@ class Record:
 
     @property
     def names(self) -> list[str]:
-        """The modalities."""
-        return [one["name"] for one in self.card["preparation"]["modalities"]]
+        """The modalities that measures ask for: all but a label that is to be told, which comes last."""
+        target = self.config.get("target")
+        listed = [one["name"] for one in self.card["preparation"]["modalities"]]
+        return [name for name in listed if name != target]
 
     @cached_property
     def summary(self) -> dict[str, float]:

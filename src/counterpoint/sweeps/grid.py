@@ -33,6 +33,7 @@ ONCE: dict[str, Any] = {
     "show": 1,
     "published": [],
 }
+BESIDE = ("claims", "small")  # lines of a recipe that `reproduce` reads, and a sweep does not
 CONTROL = "control"  # an axis of its own: whether the modalities' rows are shuffled against one another
 MOST = 100_000  # points
 
@@ -99,7 +100,7 @@ class Grid:
         return cls(dict(given["once"]), points, dict(given["varied"]))
 
 
-def read_grid(path: str | Path, **override: Any) -> Grid:
+def read_grid(path: str | Path, *, small: bool = False, **override: Any) -> Grid:
     """Read a grid from a YAML file.
 
     Lines are options of a fit (`beta: 2**[-8:3]`, `options.rate: [pairwise, mixture]`), of one method alone
@@ -107,16 +108,30 @@ def read_grid(path: str | Path, **override: Any) -> Grid:
 
     Args:
         path: The file; paths in it are meant from its folder.
+        small: Let the lines of the file's table `small` win over its others: the same path, within minutes.
         override: Options that win over the file's, such as `data`.
 
     Raises:
         InputError: If the file or a line of it cannot be used.
     """
     path = Path(path)
-    given = {**read_yaml(path), **{k: v for k, v in override.items() if v is not None}}
+    given = {**lines_of(path, small), **{k: v for k, v in override.items() if v is not None}}
     for name in ("data", "test_data"):
         given[name] = place(given.get(name), Path() if override.get(name) is not None else path.parent)
     return grid(given, str(path))
+
+
+def lines_of(path: Path, small: bool = False) -> dict[str, Any]:
+    """Return the lines of a grid's file; those of its table `small` over them if that is asked for.
+
+    Raises:
+        InputError: If the file cannot be read, or has no such table.
+    """
+    given = read_yaml(path)
+    over = given.get("small")
+    if small and not (isinstance(over, Mapping) and over):
+        raise InputError(f"{path} has no table 'small' of lines to run it in minutes; run it as it is.")
+    return {**{k: v for k, v in given.items() if k not in BESIDE}, **(over if small and over else {})}
 
 
 def grid(given: Mapping[str, Any], where: str = "the grid") -> Grid:

@@ -7,7 +7,7 @@ import logging
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,16 @@ from counterpoint.training.population import Progress, Sums
 _IDLE = (".*LeafSpec.* is deprecated", "You defined a `validation_step` but", "Total length of")
 
 
-def _moved(batch: Any, names: tuple[str, ...], device: torch.device, dtype: torch.dtype) -> Batch:
+def moved(batch: Any, names: tuple[str, ...], device: torch.device, dtype: torch.dtype) -> Batch:
     """Return what a loader gave as a batch on a device, its real values in the trainer's precision."""
     pair = (batch.x, batch.mask) if isinstance(batch, Batch) else batch
     if not isinstance(pair, (tuple, list)) or [set(d) for d in pair] != [set(names)] * 2:
         wanted = ", ".join(names)
         raise InputError(f"a loader gave no Batch or (x, mask) with the modalities {wanted}; let it do so.")
     x, mask = ({k: d[k].to(device) for k in names} for d in pair)
-    return Batch({k: real(v, dtype) for k, v in x.items()}, mask)
+    told = batch.covariates if isinstance(batch, Batch) else None
+    told = None if told is None else told.to(device, dtype)
+    return Batch({k: real(v, dtype) for k, v in x.items()}, mask, told)
 
 
 def _means(parts: Mapping[str, tuple[Sums, list[int]]], strategy: Any) -> dict[str, float]:
@@ -64,7 +66,12 @@ def _steps(batches: float, options: TrainOptions) -> int:
     return 0
 
 
-def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0) -> Any:
+def lightning_module(
+    model: MultimodalVAE,
+    options: TrainOptions,
+    seed: int = 0,
+    each_epoch: Callable[[Progress], None] | None = None,
+) -> Any:
     """Return a `LightningModule` that trains the model, keeps `progress` and ends with the best state."""
     from lightning.pytorch import LightningModule
 
@@ -79,7 +86,7 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
             return torch.optim.Adam(self.parameters(), lr=options.learning_rate, fused=True)
 
         def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Batch:
-            return _moved(batch, model.names, device, options.dtype)
+            return moved(batch, model.names, device, options.dtype)
 
         def on_train_start(self) -> None:
             self.steps = _steps(self.trainer.num_training_batches, options)
@@ -122,6 +129,8 @@ def lightning_module(model: MultimodalVAE, options: TrainOptions, seed: int = 0)
                 self.best = [v.detach().clone() for v in self.parameters()]
             self.log_dict(now, sync_dist=True)
             p.refuse_divergence(options.learning_rate)
+            if each_epoch is not None:
+                each_epoch(p)
             self.trainer.should_stop = p.stopped
 
         @torch.no_grad()
@@ -150,6 +159,7 @@ def fit_stream(
     options: TrainOptions,
     seed: int = 0,
     folder: str | Path | None = None,
+    each_epoch: Callable[[Progress], None] | None = None,
     **trainer: Any,
 ) -> Progress:
     """Train a model on batches that stream; afterwards it holds its best state.
@@ -164,6 +174,7 @@ def fit_stream(
         options: How to train.
         seed: Of the noise.
         folder: Lightning's `default_root_dir`.
+        each_epoch: Called after every epoch.
         **trainer: Further arguments of `lightning.Trainer`, such as `devices=4` or `callbacks=[...]`.
 
     Raises:
@@ -183,7 +194,7 @@ def fit_stream(
         **quiet,
     }
     clip = {"gradient_clip_val": options.clip, "gradient_clip_algorithm": "norm"}
-    module, level = lightning_module(model, options, seed), talk.level
+    module, level = lightning_module(model, options, seed, each_epoch), talk.level
     with tempfile.TemporaryDirectory() as nowhere, warnings.catch_warnings():
         for message in _IDLE:
             warnings.filterwarnings("ignore", message)

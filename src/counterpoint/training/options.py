@@ -2,13 +2,17 @@
 
 import math
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from counterpoint.errors import InputError, choose, number, whole
 from counterpoint.seeds import generator
+
+if TYPE_CHECKING:
+    from counterpoint.model import MultimodalVAE
 
 PRECISIONS = ("float32", "bfloat16", "float64")
 DECAYS = ("none", "cosine")
@@ -132,34 +136,98 @@ def shared(options: TrainOptions) -> tuple[object, ...]:
     return tuple(getattr(options, f.name) for f in fields(options) if f.name not in OWN)
 
 
-def split(rows: int, share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def check_stack(
+    models: Sequence["MultimodalVAE"], options: Sequence[TrainOptions], seeds: Sequence[int]
+) -> None:
+    """Refuse what cannot be a stack.
+
+    Raises:
+        InputError: If there is no model, the counts differ, or the models differ in what a stack shares.
+
+    Example:
+        >>> check_stack([], [], [])
+        Traceback (most recent call last):
+        counterpoint.errors.InputError: 0 models came with 0 seeds and 0 options; give one of each per model.
+    """
+    if not models or not len(models) == len(seeds) == len(options):
+        raise InputError(
+            f"{len(models)} models came with {len(seeds)} seeds and {len(options)} options; give one of each "
+            "per model."
+        )
+    if any(shared(o) != shared(options[0]) for o in options):
+        raise InputError(
+            "the models differ in batch size, validation share or precision; a stack needs them alike."
+        )
+    if any(m.method.build != models[0].method.build for m in models):
+        raise InputError(
+            "the models differ in their method; a stack needs one method, whose hyperparameters may differ."
+        )
+    if any([p.weight for p in m.modalities] != [p.weight for p in models[0].modalities] for m in models):
+        raise InputError("the models differ in the weights of their modalities; a stack needs them alike.")
+
+
+def split(
+    rows: int, share: float, seed: int, blocks: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return indices of training and validation rows, both sorted.
 
     Args:
         rows: N, at least 1.
-        share: Share of the rows for validation.
+        share: Share of the rows, or of the blocks, for validation.
         seed: Seed of the split.
+        blocks: (N,) whole numbers; rows with the same one come to the same side. None for rows one by one.
 
     Raises:
-        InputError: If no training row would be left.
+        InputError: If no training or no validation row would be left.
 
     Example:
         >>> train, validation = split(10, 0.2, seed=0)
         >>> len(train), len(validation)
         (8, 2)
+        >>> split(6, 0.3, seed=0, blocks=torch.tensor([0, 0, 1, 1, 2, 2]))[1].tolist()
+        [0, 1]
     """
-    held = round(rows * share) if share else 0
+    of = None if blocks is None else torch.unique(blocks, return_inverse=True)[1]
+    count = rows if of is None else int(of.max()) + 1
+    held = round(count * share) if share else 0
+    what = "row" if of is None else "block"
     if share and not held:
         raise InputError(
-            f"validation={share:g} of {rows} rows leaves no validation row; give more rows, or validation=0 "
-            "to use all."
+            f"validation={share:g} of {count} {what}s leaves no validation {what}; give more {what}s, or "
+            "validation=0 to use all."
         )
-    if held >= rows:
+    if held >= count:
         raise InputError(
-            f"validation={share:g} of {rows} rows leaves no training row; lower validation or give more rows."
+            f"validation={share:g} of {count} {what}s leaves no training {what}; lower validation or give "
+            f"more {what}s."
         )
-    order = torch.randperm(rows, generator=generator(seed, "split"))
-    return order[held:].sort().values, order[:held].sort().values
+    order = torch.randperm(count, generator=generator(seed, "split"))
+    if of is None:
+        return order[held:].sort().values, order[:held].sort().values
+    out = torch.zeros(count, dtype=torch.bool)
+    out[order[:held]] = True
+    return (~out[of]).nonzero().flatten(), out[of].nonzero().flatten()
+
+
+def splits(
+    rows: int, share: float, seeds: Sequence[int], blocks: torch.Tensor | None = None
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return the `split` of every model of a stack.
+
+    Raises:
+        InputError: As `split`; or if blocks of unequal size leave the models unequal numbers of rows.
+
+    Example:
+        >>> [len(train) for train, _ in splits(10, 0.2, [0, 1])]
+        [8, 8]
+    """
+    found = [split(rows, share, seed, blocks) for seed in seeds]
+    if len({len(train) for train, _ in found}) > 1:
+        raise InputError(
+            "blocks of unequal size give the seeds of a stack unequal numbers of training rows; fit them one "
+            "by one, or with validation=0."
+        )
+    return found
 
 
 def check_device(device: Any) -> None:

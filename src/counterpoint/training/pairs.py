@@ -9,7 +9,7 @@ from counterpoint.seeds import generator
 
 
 def codes_of(pairs: np.ndarray | None) -> torch.Tensor | None:
-    """Return the `pairs` of data as a trainer reads them.
+    """Return the `pairs` or `blocks` of data as a trainer reads them.
 
     Example:
         >>> codes_of(np.array([0, 0, 1]))

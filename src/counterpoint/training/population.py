@@ -23,7 +23,7 @@ from counterpoint.objectives import Noise
 from counterpoint.seeds import generator
 from counterpoint.training.bookkeeping import Progress, Sums
 from counterpoint.training.graphs import Graph, StepGraph
-from counterpoint.training.options import TrainOptions, shared, split
+from counterpoint.training.options import TrainOptions, check_stack, splits
 from counterpoint.training.pairs import Pairs
 from counterpoint.training.weights import Weights
 
@@ -45,6 +45,8 @@ class Population:
             the same alone and in any stack up to rounding.
         graph: Whether to capture the step in a CUDA graph, or how; see `training.graphs`.
         codes: (N,), of rows that are paired anew in every epoch, see `training.pairs`; None for fixed rows.
+        blocks: (N,), of rows that stay on one side of the validation split; None for rows one by one.
+        covariates: (N, C), what encoders and decoders are told of the rows; None for nothing.
 
     Raises:
         InputError: If there is no model, the counts differ, or the models differ in their parameters, their
@@ -74,17 +76,18 @@ class Population:
         stacked: bool = False,
         graph: bool | Graph = False,
         codes: torch.Tensor | None = None,
+        blocks: torch.Tensor | None = None,
+        covariates: torch.Tensor | None = None,
     ) -> None:
         each = [options] * len(models) if isinstance(options, TrainOptions) else list(options)
-        _check(models, each, seeds)
+        check_stack(models, each, seeds)
         self.models, self.options, self.seeds = list(models), each, list(seeds)
-        self.x, self.mask = dict(x), dict(mask)
+        self.x, self.mask, self.covariates = dict(x), dict(mask), covariates
         self.device = next(iter(self.x.values())).device
         self._graph = StepGraph(self, Graph() if graph is True else graph) if graph else None
         self.pairs = None if codes is None else Pairs(codes, list(self.x), self.device)
         self.complete = {k for k, v in self.mask.items() if v.all()}  # any rows' mask is that of the first
-        rows = next(iter(self.x.values())).shape[0]
-        self.splits = [split(rows, each[0].validation, s) for s in seeds]
+        self.splits = splits(len(next(iter(self.x.values()))), each[0].validation, seeds, blocks)
         self.progress = [Progress() for _ in models]
         self.running = list(range(len(models)))  # the models of the rows
         low = each[0].network_dtype(self.device)
@@ -209,16 +212,18 @@ class Population:
             k: v[:count] if k in self.complete and count <= len(v) else v.index_select(0, rows[k])
             for k, v in self.mask.items()
         }
+        told = [] if self.covariates is None else [self.covariates.index_select(0, flat)]
         if not self.stacked:
-            loss = self.models[self.running[0]].loss(Batch(x, mask), Noise(normal, uniform), hyper)
+            loss = self.models[self.running[0]].loss(Batch(x, mask, *told), Noise(normal, uniform), hyper)
             return loss.total, dict(loss.terms)
         x, mask = ({k: v.view(*index.shape, *v.shape[1:]) for k, v in d.items()} for d in (x, mask))
-        return vmap(self._one)(self.weights.stacked, x, mask, normal, uniform, hyper)
+        told = [c.view(*index.shape, -1) for c in told]
+        return vmap(self._one)(self.weights.stacked, x, mask, normal, uniform, hyper, *told)
 
     def _one(
-        self, parameters: Any, x: Any, mask: Any, normal: torch.Tensor, uniform: torch.Tensor, hyper: Any
+        self, parameters: Any, x: Any, mask: Any, normal: Any, uniform: Any, hyper: Any, *told: torch.Tensor
     ) -> tuple[torch.Tensor, Any]:
-        batch, noise = Batch(x, mask), Noise(normal, uniform)
+        batch, noise = Batch(x, mask, *told), Noise(normal, uniform)
         loss = functional_call(self.models[self.running[0]], parameters, (batch, noise, hyper))
         return loss.total, dict(loss.terms)
 
@@ -278,22 +283,3 @@ class Population:
         self.weights.restore({e: tensors for e, (tensors, _) in states.items()}, taken)
         for e, progress in found.items():
             self.progress[e] = progress
-
-
-def _check(models: Sequence[MultimodalVAE], options: Sequence[TrainOptions], seeds: Sequence[int]) -> None:
-    """Refuse what cannot be a stack."""
-    if not models or not len(models) == len(seeds) == len(options):
-        raise InputError(
-            f"{len(models)} models came with {len(seeds)} seeds and {len(options)} options; give one of each "
-            "per model."
-        )
-    if any(shared(o) != shared(options[0]) for o in options):
-        raise InputError(
-            "the models differ in batch size, validation share or precision; a stack needs them alike."
-        )
-    if any(m.method.build != models[0].method.build for m in models):
-        raise InputError(
-            "the models differ in their method; a stack needs one method, whose hyperparameters may differ."
-        )
-    if any([p.weight for p in m.modalities] != [p.weight for p in models[0].modalities] for m in models):
-        raise InputError("the models differ in the weights of their modalities; a stack needs them alike.")

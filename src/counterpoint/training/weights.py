@@ -1,6 +1,6 @@
 """The weights of several models as rows of one matrix, each row with an Adam of its own."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +51,7 @@ class Weights:
 
     If not stacked, the module's parameters are views of its row. Else `stacked` are what `vmap`
     differentiates: views of P too. Models that share a learning rate are updated by one fused call.
+    Parameters that require no gradient stay what they are.
 
     Args:
         models: Models with the same parameters; they are moved to the device.
@@ -61,7 +62,7 @@ class Weights:
         graphed: Whether steps are captured: what moves from step to step then lies on the device.
 
     Raises:
-        InputError: If the models differ in their parameters.
+        InputError: If the models differ in their parameters, or none of these may move.
     """
 
     P: torch.Tensor  # (E, n)
@@ -78,14 +79,16 @@ class Weights:
         stacked: bool,
         graphed: bool = False,
     ) -> None:
-        shapes = [[(k, p.shape) for k, p in m.named_parameters()] for m in models]
+        shapes = [[(k, p.shape, p.requires_grad) for k, p in m.named_parameters()] for m in models]
         if any(s != shapes[0] for s in shapes):
             raise InputError("the models differ in their parameters; a stack needs models of one build.")
         for model, own in zip(models, options, strict=True):
             model.to(device, own.dtype)
         self._models, self._options, self._steps = list(models), list(options), steps
         self._together, self._graphed = stacked, graphed
-        self._shapes = shapes[0]
+        self._shapes, self._moves = [s[:2] for s in shapes[0]], [s[2] for s in shapes[0]]
+        if not any(self._moves):
+            raise InputError("no parameter requires a gradient, so there is nothing to train; free some.")
         self._sizes = [shape.numel() for _, shape in self._shapes]
         rows = [torch.cat([p.detach().reshape(-1) for p in m.parameters()]) for m in models]
         values = torch.stack(rows)
@@ -108,13 +111,12 @@ class Weights:
         """Take up weights and Adam's state: the moments (E, n), and the steps behind them (E,)."""
         self.P, self.best, self.mean, self._moments = values, best, mean, moments
         self.stacked = self._views(values) if self._together else {}
-        self._leaves: list[torch.Tensor] = list(self.stacked.values())
-        for leaf in self._leaves:
-            leaf.requires_grad_()
-        if not self._leaves:
-            self._leaves = list(self._models[0].parameters())
-            for parameter, value in zip(self._leaves, self._views(values).values(), strict=True):
+        if not self._together:
+            views = self._views(values).values()
+            for parameter, value in zip(self._models[0].parameters(), views, strict=True):
                 parameter.data = value[0]
+        leaves = self.stacked.values() if self._together else self._models[0].parameters()
+        self._leaves = [leaf.requires_grad_() for leaf in self._moving(leaves)]
         limits = [o.clip if o.clip is not None else float("inf") for o in self._options]
         self._limits = values.new_tensor(limits)[:, None] if min(limits) < float("inf") else None
         keeps = [o.ema if o.ema is not None else 0.0 for o in self._options]
@@ -127,7 +129,7 @@ class Weights:
     def _parameters(self) -> _Group:
         """One model, nothing to clip: Adam takes gradients as autograd hands them over, without a copy."""
         state = self._moments
-        first, second = (self._views(state[k]).values() for k in ("exp_avg", "exp_avg_sq"))
+        first, second = (self._moving(self._views(state[k]).values()) for k in ("exp_avg", "exp_avg_sq"))
         return _Group(
             leader=0,
             rate=self._rate(self._options[0].learning_rate),
@@ -140,8 +142,8 @@ class Weights:
 
     def _rows(self, taken: Sequence[int]) -> list[_Group]:
         """Adam takes whole rows; models of one learning rate and position form a group."""
-        grads = self._views(self.G).values()
-        self._grads = list(grads) if self._together else [g[0] for g in grads]
+        grads = self._moving(self._views(self.G).values())
+        self._grads = grads if self._together else [g[0] for g in grads]
         groups: dict[tuple[Any, ...], list[int]] = {}
         for e, (own, at) in enumerate(zip(self._options, taken, strict=True)):
             where = (own.warmup, own.decay, own.epochs, at) if own.moves else ()
@@ -170,6 +172,11 @@ class Weights:
         """Return every parameter as a view of rows (E, n), name -> (E, *shape)."""
         parts = zip(self._shapes, rows.split(self._sizes, 1), strict=True)
         return {k: part.view(-1, *shape) for (k, shape), part in parts}
+
+    def _moving(self, of: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+        """Return what belongs to parameters that move, of one tensor a parameter."""
+        # The others have gradients and moments of 0; Adam and a running mean then change not one bit.
+        return [v for v, moves in zip(of, self._moves, strict=True) if moves]
 
     def step(self, total: torch.Tensor, taken: Sequence[int]) -> None:
         """Take one step of every model down the mean of its rows' losses.

@@ -26,17 +26,9 @@ from counterpoint.measures.listed import PAPER
 from counterpoint.protocol import Task, hold_out, label_of, task
 from counterpoint.seeds import derive
 from counterpoint.training.options import split
+from counterpoint.training.pairs import codes_of
 from counterpoint.tuning.space import GOALS, axes_of, parsed, told_of
-from counterpoint.tuning.study import (
-    alone,
-    ask,
-    close,
-    counts,
-    open_study,
-    options_of,
-    quiet,
-    row_of,
-)
+from counterpoint.tuning.study import alone, ask, close, counts, open_study, options_of, quiet, row_of
 
 __all__ = ["GOALS", "Tuning", "tune"]
 
@@ -149,10 +141,11 @@ def tune(
 
 
 def _digest(data: MultimodalData) -> str:
-    """Return a hash of the rows, their labels among them."""
+    """Return a hash of the rows, their labels and what ties them to one another among them."""
     parts = (data.x, data.mask)
     x, mask = ({k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in p.items()} for p in parts)
-    told = repr([(k, v.tolist()) for k, v in data.labels.items()]) + configuration.data_digest(x, mask)
+    told = repr([(k, v.tolist()) for k, v in data.labels.items()])
+    told += configuration.data_digest(x, mask, codes_of(data.pairs), codes_of(data.blocks))
     return hashlib.sha256(told.encode()).hexdigest()
 
 
@@ -205,7 +198,7 @@ class _Search:
             options = train_options(estimator, len(fitted))
             if self.goal == "validation" and not options.validation:
                 raise InputError("goal is 'validation', and validation=0 keeps no rows for it; give a share.")
-            split(len(fitted), options.validation, self.seed)
+            split(len(fitted), options.validation, self.seed, codes_of(fitted.blocks))
             new_model(estimator, prepare(estimator, fitted))
 
     def trial(self, number: int, chosen: Mapping[str, Any]) -> tuple[float | None, str, float]:
