@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import counterpoint as cp
-from counterpoint.data.omics_files import write_file
+from counterpoint.data.omics_files import quiet, write_file
 from counterpoint.evaluation import mean_and_spread
 from counterpoint.report.screen import show_table
 
@@ -54,7 +54,9 @@ def write(folder: Path, path: Path) -> tuple[np.ndarray, np.ndarray]:
         "rna": ad.AnnData(csr_matrix(rna), obs=obs.copy(), var=genes)[third != 2].copy(),
         "protein": ad.AnnData(protein, obs=obs.copy(), var=proteins)[third != 1].copy(),
     }
-    write_file(path, md.MuData(parts))
+    with quiet():
+        whole = md.MuData(parts)
+    write_file(path, whole)
     return rna, protein
 
 
@@ -64,10 +66,14 @@ def logs(counts: np.ndarray) -> np.ndarray:
     return np.log1p(counts / np.maximum(size, 1) * np.median(size))
 
 
+def machine() -> Pipeline:
+    """Return a logistic regression on standardised features."""
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+
+
 def told(seen: np.ndarray, kinds: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Return the kinds that a logistic regression tells from features."""
-    machine = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    return machine.fit(seen, kinds).predict(asked)
+    """Return the kinds that are told from features."""
+    return machine().fit(seen, kinds).predict(asked)
 
 
 def fold(
@@ -111,6 +117,21 @@ def mixing(z: np.ndarray, batch: np.ndarray) -> float:
     return float(share.mean() / expected.mean())
 
 
+def mixed(data: cp.MultimodalData, seed: int) -> dict[str, float]:
+    """Return how the experiments mix in the latents of all cells, and what is told of the types there."""
+    found = {}
+    batch, kind = data.labels["batch"], data.labels["type"]
+    for name, told_of in {"without batch": None, "with batch": "batch"}.items():
+        m = cp.Counterpoint("mmvm", seed=seed, batch=told_of, **SETTINGS).fit(data)
+        latents = {name: m.embed(data)}
+        if told_of is not None:
+            latents[f"{name}, removed"] = m.embed(data, remove_batch=True)
+        for which, z in latents.items():
+            found[f"mixing, {which}"] = mixing(z, batch)
+            found[f"type told, {which}"] = cross_val_score(machine(), z, kind, cv=4).mean()
+    return found
+
+
 def main(folder: Path, *, seeds: int = 3, folds: int = 4) -> dict[str, list[float]]:
     """Print accuracies, imputation and mixing; return every number, fold by fold.
 
@@ -133,10 +154,14 @@ def main(folder: Path, *, seeds: int = 3, folds: int = 4) -> dict[str, list[floa
             for name, value in fold(data, truth, held, seed).items():
                 found.setdefault(name, []).append(value)
     rows = {k: mean_and_spread(np.reshape(v, (seeds, folds)).mean(1)) for k, v in found.items()}
-    show_table(
-        [["held-out cells", "mean", "sd"], *([k, f"{s.mean:.3f}", f"{s.sd:.3f}"] for k, s in rows.items())]
+    whole = [mixed(data, seed) for seed in range(seeds)]
+    found |= {k: [one[k] for one in whole] for k in whole[0]}
+    rows |= {k: mean_and_spread(found[k]) for k in whole[0]}
+    show_table([["", "mean", "sd"], *([k, f"{s.mean:.3f}", f"{s.sd:.3f}"] for k, s in rows.items())])
+    print(
+        f"held-out cells: means over {folds} folds, sd over {seeds} seeds, each with its own folds; mixing: "
+        f"of all cells' {NEIGHBOURS} nearest, those of the other experiment over what chance gives"
     )
-    print(f"means over {folds} folds; sd over {seeds} seeds, each with its own folds")
     return found
 
 

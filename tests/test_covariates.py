@@ -509,3 +509,51 @@ def test_a_shallow_model_of_several_axes_is_told_row_by_row():
     out = model["a"].decode(torch.zeros(3, 2, 2, 1), torch.eye(2))
     assert out.shape == (3, 2, 2, 1)
     assert (out[..., 0] == torch.tensor([1.0, 10.0])).all()
+
+
+# --- where the shifts start
+
+
+def started(data, batch="donor,lane"):
+    from counterpoint.asking import prepared_batch
+    from counterpoint.building import new_model, prepare
+    from counterpoint.training.shifts import parts, start_shifts
+
+    m = small(batch=batch)
+    prepared = prepare(m, data)
+    model, rows = new_model(m, prepared), prepared_batch(data, prepared, torch.float32, "cpu")
+    start_shifts([model], parts(rows.x, rows.mask, rows.covariates))
+    return model, rows
+
+
+def test_shifts_start_where_categories_have_the_same_means():
+    rng = np.random.default_rng(0)
+    donor, lane = np.repeat([0, 1], 60), np.tile([0, 1, 2, 2], 30)
+    x = rng.normal(size=(120, 5)) + 4.0 * donor[:, None] + rng.normal(size=(3, 5))[lane] * 2
+    x[:9] = np.nan
+    x[20:40, 1] = np.nan
+    data = read({"a": x}, labels={"donor": donor, "lane": lane})
+    model, rows = started(data)
+    with torch.no_grad():
+        given = model.read(rows)[0]
+    a = given[:, [0, 2, 3, 4]][rows.present[0]].numpy()  # columns without holes
+    codes = np.concatenate([np.eye(2)[donor[9:]], np.eye(3)[lane[9:]]], 1)
+    found = np.linalg.lstsq(codes - codes.mean(0), a - a.mean(0), rcond=1e-9)[0]
+    assert np.abs((codes - codes.mean(0)) @ found).max() < 1e-4  # donor and lane explain nothing any more
+    np.testing.assert_allclose(a.mean(0), rows.x["a"][rows.present[0]][:, [0, 2, 3, 4]].mean(0), atol=1e-4)
+    gap = [np.nanmean(np.where(rows.mask["a"][donor == d], given[donor == d], np.nan)[:, 1]) for d in (0, 1)]
+    assert abs(gap[0] - gap[1]) < 0.4  # of values with holes nearly
+
+
+def test_shifts_that_are_held_stay():
+    from counterpoint.training.shifts import start_shifts
+
+    model, rows = started(planted(), "donor")
+    before = [m.shift.detach().clone() for m in model.modalities]
+    with torch.no_grad():
+        for m in model.modalities:
+            m.shift.mul_(2)
+    model["a"].shift.requires_grad_(False)
+    start_shifts([model], [rows])
+    assert torch.equal(model["a"].shift, 2 * before[0])
+    torch.testing.assert_close(model["b"].shift.detach(), before[1])

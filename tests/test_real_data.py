@@ -90,3 +90,16 @@ def test_one_view_classifies_what_two_taught(real_data, capsys):
     assert tuple(found) == methods
     assert all(0 < error < 0.7 for error in found.values()), found  # chance is .9
     assert "rotated alone at test time" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_cells_with_holes(real_data, capsys, monkeypatch):
+    """The example on one fold and few epochs: types are told from either half, experiments mix."""
+    cells = example("cells")
+    monkeypatch.setitem(cells.SETTINGS, "epochs", 30)
+    found = cells.main(real_data, seeds=1, folds=1)
+    assert found["embedding, rna alone"][0] > 0.6  # the most frequent type: .416
+    assert found["embedding, protein alone"][0] > 0.6
+    assert found["r, mmvm"][0] > 0.2
+    assert found["mixing, with batch, removed"][0] > 0.7
+    assert "{('rna', 'protein'): 134" in capsys.readouterr().out

@@ -16,7 +16,7 @@ class Modality(nn.Module):
     With private latents of W columns, an encoder gives heads * W columns more; a decoder reads (B, D + W).
     With covariates c (B, C) of the rows, the encoder reads and the decoder is given
 
-        x' = e(x) + A c          where x was observed, A of the shape (*input_shape, C), 0 at first
+        x' = e(x) + A c          where x was observed, A learned, (*input_shape, C)
         o  = decoder([z, c])     so it reads (B, D + W + C)
 
     with e(x) what the likelihood makes of the values. Both see c K instead of c, with K (C, C) `known`.

@@ -21,6 +21,7 @@ from counterpoint.training.blocks import Blocks, Chunks, as_batch
 from counterpoint.training.lightning import fit_stream, moved
 from counterpoint.training.options import TrainOptions, split
 from counterpoint.training.progress import ProgressLine
+from counterpoint.training.shifts import start_shifts
 
 if TYPE_CHECKING:
     from counterpoint.estimator import Counterpoint
@@ -71,6 +72,8 @@ def fit_backed(
     buffer = source.buffer * GIB
     batches = Blocks(source, prepared, train, options.batch_size, seed=estimator.seed, buffer=buffer)
     validation = Chunks(source, prepared, held, chunk) if len(held) else None
+    if prepared.covariates is not None:
+        start_shifts([model], Chunks(source, prepared, torch.arange(len(source)), chunk))
     with ProgressLine(estimator.epochs, estimator.verbose) as line:
         progress = fit_stream(
             model, batches, validation, options=options, seed=estimator.seed, each_epoch=line.show

@@ -124,7 +124,7 @@ def compare(
     """Fit several methods on the same rows and show one table; seeds as mean and spread.
 
     Args:
-        data: An .npz, or a folder with one file per modality.
+        data: A file or folder, as `fit` takes them.
         methods: Names, with commas.
         label: Which label is probed.
         test: Number or share of test rows, stratified by the label.

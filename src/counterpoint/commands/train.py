@@ -34,7 +34,8 @@ def fit(
     """Train one method and write a run directory.
 
     Args:
-        data: An .npz, or a folder with one file per modality; several .npz are sessions, see --pair_on.
+        data: A file (.npz, .csv, .tsv, .parquet, .feather, .h5ad, .h5mu, .zarr), or a folder with one per
+            modality; several .npz are sessions, see --pair_on.
         run: The run directory; runs/DATA-METHOD-SEED unless given.
         method: See `counterpoint methods`.
         options: Further options of the method: --options.rate mixture.

@@ -27,7 +27,7 @@ def tune(
     """Search for the options that serve a goal best; the best is tested once, on rows that chose nothing.
 
     Args:
-        data: An .npz, or a folder with one file per modality.
+        data: A file or folder, as `fit` takes them.
         space: A YAML file: options with choices ([8, 32]) or a range ({low: 1e-4, high: 1e-2, log: true}).
         out: The folder of trials and search; runs/SPACE unless given. The same words again go on with it.
         method: See `counterpoint methods`.

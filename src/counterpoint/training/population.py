@@ -25,6 +25,7 @@ from counterpoint.training.bookkeeping import Progress, Sums
 from counterpoint.training.graphs import Graph, StepGraph
 from counterpoint.training.options import TrainOptions, check_stack, splits
 from counterpoint.training.pairs import Pairs
+from counterpoint.training.shifts import parts, start_shifts
 from counterpoint.training.weights import Weights
 
 _CHUNK = 4096  # rows per validation step
@@ -93,6 +94,8 @@ class Population:
         low = each[0].network_dtype(self.device)
         for modality in (modality for model in models for modality in model.modalities):
             modality.network_dtype = low
+        if covariates is not None:
+            start_shifts(self.models, parts(self.x, self.mask, covariates))
         steps = -(-len(self.splits[0][0]) // each[0].batch_size)
         self.stacked = stacked or len(models) > 1
         self.weights = Weights(models, each, steps, self.device, self.stacked, self._graph is not None)
