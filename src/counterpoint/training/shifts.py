@@ -67,6 +67,8 @@ def _sums(modality: Modality, rows: Batch, name: str) -> tuple[torch.Tensor, tor
 def _start(outer: torch.Tensor, total: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
     """Return A (C, values) from these sums."""
     rows = outer.diagonal()  # that have the modality, of every category
+    if not rows.any():  # an old modality of a model that another one joins
+        return torch.zeros_like(total)
     told = outer.sum() / rows.sum()  # covariates: every row has a category of each
     n = rows.sum() / told
     mean = total.sum(0) / count.sum(0).clamp_min(1)
