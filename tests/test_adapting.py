@@ -177,7 +177,16 @@ def test_own_networks_of_the_old_model_are_not_touched():
 # What is new
 
 
-@pytest.mark.parametrize("name", ["mmvm", "poe", "mvae", "mopoe", "moe", "mmvae", "mvtcae", "mmvae_plus"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mmvm", "poe"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("mvae", "mopoe", "moe", "mmvae", "mvtcae", "mmvae_plus")
+        ),
+    ],
+)
 def test_the_new_modality_gets_to_know_the_old_ones(name):
     settings = {"latent_dim": 2, "hidden": (32,), "beta": 0.1, "batch_size": 32, "validation": 0.0}
     settings |= {

@@ -287,6 +287,7 @@ def test_a_recipe_runs_once(tmp_path, capsys, monkeypatch):
     assert len(list(Path("out").glob("tiny-small-*"))) == 2
 
 
+@pytest.mark.slow
 def test_a_recipe_with_a_target_ends_in_a_report_that_keeps_translations(tmp_path):
     text = """\
 data: {name: two_view_mnist, folder: $COUNTERPOINT_DATA, rows: 60, test_rows: 30}

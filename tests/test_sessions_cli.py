@@ -204,6 +204,7 @@ def test_rows_that_are_no_sessions_say_why_not():
     assert "not sessions" in section.detail["why_not"]
 
 
+@pytest.mark.slow
 def test_the_example_on_few_epochs(real_data, tmp_path, capsys):
     """It runs, its nulls are near chance, its picture and its matrix are there."""
     found = example("paired_mice").main(
