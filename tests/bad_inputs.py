@@ -74,6 +74,8 @@ PARTS = (
         "Data",
         Case("unequal lengths", 'Model().fit({"rna": rna, "protein": protein[:39]})', r"rna 40, protein 39.*NaN"),
         Case("no modality", "Model().fit({})", r"no modality.*at least one"),
+        Case("no row with two modalities", 'Model().fit({"rna": np.vstack([rna, rna * np.nan]), "protein": np.vstack([protein * np.nan, protein])})', r"nothing ties them.*pair_on"),
+        fine("the same by a method that ties nothing", 'len(Model("independent").fit({"rna": np.vstack([rna, rna * np.nan]), "protein": np.vstack([protein * np.nan, protein])}).history_)', r"1"),
         Case("no rows", 'Model().fit({"rna": rna[:0], "protein": protein[:0]})', r"no rows.*\(0, 4\)"),
         Case("no features", 'Model().fit({"rna": rna[:, :0], "protein": protein})', r"no features.*\(40, 0\)"),
         Case("one array without a name", "Model().fit(rna)", r"ndarray.*\{'name': array\}"),

@@ -18,6 +18,8 @@ from counterpoint.training.options import TrainOptions, check_device
 if TYPE_CHECKING:
     from counterpoint.estimator import Counterpoint
 
+UNTIED = ("independent", "ae")  # each modality by itself
+
 
 def train_options(estimator: "Counterpoint", rows: int) -> TrainOptions:
     """Check every argument that does not depend on the modalities; return how so many rows are trained on.
@@ -77,9 +79,39 @@ def training_rows(estimator: "Counterpoint", data: MultimodalData, y: Any = None
     return data if estimator.target is None else with_target(data, estimator.target, y)
 
 
+def check_ties(present: Mapping[str, np.ndarray], method: Method) -> None:
+    """Refuse several modalities of which no row has two, for a method that is to tie them.
+
+    Args:
+        present: Modality -> (N,) bool.
+        method: The method.
+
+    Raises:
+        InputError: If nothing ties any two modalities.
+
+    Example:
+        >>> from counterpoint.methods import independent, mmvm
+        >>> apart = {"rna": np.array([True, False]), "protein": np.array([False, True])}
+        >>> check_ties(apart, independent())
+        >>> check_ties(apart, mmvm())  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        counterpoint.errors.InputError: no row has two of the modalities (rna 1, protein 1 rows), so ...
+    """
+    tied = len(present) < 2 or (np.sum(list(present.values()), axis=0) > 1).any()
+    if not tied and method.name not in UNTIED:
+        counts = ", ".join(f"{name} {int(rows.sum())}" for name, rows in present.items())
+        raise InputError(
+            f"no row has two of the modalities ({counts} rows), so nothing ties them; give rows that have "
+            "both, in one order or with ids by which they are joined, or a condition that they share "
+            f"(pair_on=...). Methods that tie nothing: {', '.join(UNTIED)}."
+        )
+
+
 def prepare(estimator: "Counterpoint", data: MultimodalData) -> Preparation:
     """Return likelihoods, units and names of training rows."""
     data = training_rows(estimator, data)
+    if data.pairs is None:  # else a condition ties them
+        check_ties(data.present(), chosen_method(estimator))
     words = likelihoods(data, estimator.target, estimator.likelihood)
     how = {"standardise": estimator.standardise, "constant": estimator.constant}
     return Preparation.fit(data, words, **how, batch=_batch(estimator, data))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from counterpoint import atomic, configuration, runs
-from counterpoint.building import new_model, train_options
+from counterpoint.building import check_ties, chosen_method, new_model, train_options
 from counterpoint.data import Preparation
 from counterpoint.data.backed import Backed
 from counterpoint.data.backed_preparation import prepare_backed
@@ -58,6 +58,7 @@ def fit_backed(
     if overwrite and run is None:
         raise InputError("resume or overwrite came without run=DIRECTORY; name the run.")
     folder = None if run is None else runs.check_folder(run, overwrite)
+    check_ties(source.present(), chosen_method(estimator))
     prepared, digest = prepare_backed(
         source, estimator.likelihood, estimator.standardise, estimator.constant, estimator.batch
     )
