@@ -83,6 +83,7 @@ def test_images_and_sounds(real_data, tmp_path, capsys):
     assert "image to audio" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_one_view_classifies_what_two_taught(real_data, capsys):
     """Two-view MNIST, much reduced: cmmd, two-step rivals and baselines are above chance."""
     methods = ("cmmd", "vcca, private", "dcca", "cca", "classifier", "raw")
