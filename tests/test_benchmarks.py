@@ -36,6 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_contender_has_its_row(folder):
     found = json.loads((folder / "side_by_side.json").read_text())["tables-small"]
     rivals = {*RIVALS, "bare loop, default Adam"}
@@ -47,6 +48,7 @@ def test_every_contender_has_its_row(folder):
     assert set(found["versions"]) == rivals
 
 
+@pytest.mark.slow
 def test_ratios_are_ordered_and_losses_the_same(folder):
     found = json.loads((folder / "side_by_side.json").read_text())["tables-small"]
     for row in found["ratio"].values():
@@ -56,6 +58,7 @@ def test_ratios_are_ordered_and_losses_the_same(folder):
     assert max(found["loss_differs_by"].values()) <= 1e-4
 
 
+@pytest.mark.slow
 def test_growth_has_points_and_exponents(folder):
     found = json.loads((folder / "growth.json").read_text())
     assert [p["size"] for p in found["modalities"]["points"]] == [2, 4, 8]
@@ -104,6 +107,7 @@ def test_an_exponent_is_that_of_a_power_law():
     assert growth.exponent([1], [2]) is None
 
 
+@pytest.mark.slow
 def test_the_page_has_every_table_and_says_what_is_missing(folder, tmp_path):
     page = tmp_path / "BENCHMARKS.md"
     made("write_md.py", "--results", str(folder), "--out", str(page))

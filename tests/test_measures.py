@@ -130,7 +130,7 @@ def test_a_modality_that_no_training_row_has_beside_another_gets_no_pair():
     one = np.arange(120) % 2 == 0
     apart = data.without("b", one).without("a", ~one)
     train, held = hold_out(apart, 40, "kind")
-    e = evaluate(small(epochs=3).fit(train), task(train, held), measures="all", show=True)
+    e = evaluate(small("independent", epochs=3).fit(train), task(train, held), measures="all", show=True)
     assert e.sections["agreement"].detail["why_not"]
     assert np.isfinite(e.summary["accuracy"])
 
