@@ -105,7 +105,7 @@ def epoch(path: Path, method: str, features_most: int) -> dict[str, Any]:
         return estimate(*args)
 
     streaming.memory = told
-    model = cp.Counterpoint(method, epochs=1, batch_size=256, verbose=1).fit(data)  # type: ignore[arg-type]
+    model = cp.Counterpoint(method, epochs=1, batch_size=256, verbose=1).fit(data)
     marks.append(time.perf_counter())
     row = model.history_[0]
     return {
@@ -142,11 +142,14 @@ def ratio(folder: Path, rows: int, genes: int, rounds: int, method: str) -> dict
     import torch
 
     import counterpoint as cp
+    from counterpoint.data.backed import Backed
 
     torch.set_num_threads(1)
     path = folder / f"ratio-{rows}x{genes}.h5mu"
     about = write(path, rows, genes)
-    size = sum(table.row_bytes for table in cp.read(path, backed=True).tables.values()) * rows / 2**30  # type: ignore[attr-defined]
+    opened = cp.read(path, backed=True)
+    assert isinstance(opened, Backed)
+    size = sum(table.row_bytes for table in opened.tables.values()) * rows / 2**30
     sources = {
         "memory": cp.read(path),
         "backed, all in the buffer": cp.read(path, backed=True, memory=2 * size),

@@ -28,7 +28,19 @@ VARIANTS = [*((name, {}) for name in METHODS), *toy.IMPARTIAL, ("mmvae", {"objec
 VARIANTS += [("mmvae", {"impartial": "pcgrad@pqs", "objective": "iwae", "draws": 1})]
 VARIANTS += [("cmmd", {"decoder_sees_observed": True}), ("split", {"decoding": "cross"})]
 UNDECODED = ("dcca", "mvcl")
-every_method = pytest.mark.parametrize("variant", VARIANTS, ids=map(toy.label, VARIANTS))
+
+
+def walk(variants):
+    return pytest.mark.parametrize("variant", variants, ids=map(toy.label, variants))
+
+
+def rows_alone(variant):
+    """Whether a row's loss depends on no other row."""
+    objective = method(*variant).objective
+    return getattr(getattr(objective, "objective", objective), "rows_alone", True)
+
+
+every_method = walk(VARIANTS)
 WHOLE = {"a": ("normal", (3,), False), "b": ("laplace", (2, 2), False), "c": ("bernoulli", (4,), False)}
 
 
@@ -109,10 +121,8 @@ def plain_twin(model, code):
     return twin
 
 
-@every_method
+@walk([v for v in VARIANTS if "pqs" not in str(v)])  # the twin's modules take no copies of parameters
 def test_rows_of_one_category_are_rows_of_networks_that_know_it(variant):
-    if "pqs" in str(variant):
-        pytest.skip("the twin's modules take no copies of parameters")
     model, rows = toy.model(method(*variant), WHOLE, told=TOLD), toy.batch(WHOLE, ROWS)
     for code in range(TOLD):
         twin = plain_twin(model, code)
@@ -123,13 +133,9 @@ def test_rows_of_one_category_are_rows_of_networks_that_know_it(variant):
             close(term, plain.terms[name])
 
 
-@every_method
+@walk([v for v in VARIANTS if rows_alone(v)])
 def test_a_row_costs_what_it_costs_among_rows_of_its_category(variant):
     recipe = method(*variant)
-    if not getattr(getattr(recipe.objective, "objective", recipe.objective), "rows_alone", True):
-        pytest.skip("rows see one another")
-    if "draw" in recipe.options and recipe.options["draw"] == "stratified":
-        pytest.skip("experts are chosen by position")
     model, rows = toy.model(recipe, told=TOLD), toy.batch(rows=ROWS)
     noise = toy.noise(model, ROWS)
     both = model.loss(mixed(), noise, recipe.at(0)).total

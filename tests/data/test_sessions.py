@@ -1,5 +1,7 @@
 """Sessions with nothing in common but conditions: rows, masks, bins; and what a fit makes of them."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,16 @@ from hypothesis import strategies as st
 import counterpoint as cp
 from counterpoint.data.sessions import binned, pair_sessions
 from counterpoint.errors import InputError
+
+
+def test_many_conditions_take_no_scan_each():
+    n = 40_000  # a scan of all trials for each condition would take a minute
+    on = {"A": np.arange(n), "B": np.arange(n)[::-1]}
+    started = time.process_time()
+    rows = pair_sessions({name: c[:, None] for name, c in on.items()}, on)
+    assert time.process_time() - started < 10
+    assert np.array_equal(rows.x["A"], np.arange(n)[:, None])
+    assert np.array_equal(rows.x["A"], rows.x["B"])
 
 
 @settings(max_examples=60, deadline=None)

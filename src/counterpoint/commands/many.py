@@ -40,9 +40,9 @@ def sweep(
     found = read_grid(grid, data=data)
     folder = Path(out or f"runs/{Path(grid).stem}")
     if dry_run:
-        _show_plan(plan_sweep(found, folder, workers=workers, stack=stack))
+        show_plan(plan_sweep(found, folder, workers=workers, stack=stack))
         return
-    with _Watch() as watch:
+    with Watch() as watch:
         done = swept(
             found,
             folder,
@@ -51,7 +51,7 @@ def sweep(
             stack=stack,
             gpus=gpus,
             slurm=slurm,
-            planned=_show_plan,
+            planned=show_plan,
             each=watch.show,
         )
     for name, why in list(done.failed.items())[:5]:
@@ -64,7 +64,7 @@ def sweep(
     say_next("report", str(folder))
 
 
-def _show_plan(plan: Any) -> None:
+def show_plan(plan: Any) -> None:
     """Print what will be done."""
     from counterpoint.report.screen import show_table
 
@@ -106,14 +106,14 @@ def _number(value: float | None) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-class _Watch:
+class Watch:
     """A live table of jobs on a terminal; elsewhere a line for every tenth of the runs."""
 
     def __init__(self) -> None:
         self._live: Any = None
         self._said = -1
 
-    def __enter__(self) -> "_Watch":
+    def __enter__(self) -> "Watch":
         return self
 
     def __exit__(self, *_: Any) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from counterpoint.commands.many import _show_plan, _Watch
+from counterpoint.commands.many import Watch, show_plan
 from counterpoint.errors import InputError
 
 
@@ -54,7 +54,7 @@ def _one(
     from counterpoint.reproduce.beside import cells_of
     from counterpoint.reproduce.run import reproduce as run
 
-    with _Watch() as watch:
+    with Watch() as watch:
         done = run(
             name,
             data=data,
@@ -64,7 +64,7 @@ def _one(
             engine=engine,
             gpus=gpus,
             slurm=slurm,
-            planned=lambda plan: _show_plan(plan) if plan.todo else None,
+            planned=lambda plan: show_plan(plan) if plan.todo else None,
             each=watch.show,
         )
     for run_name, why in [*done.failed.items()][:5]:

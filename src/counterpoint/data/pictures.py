@@ -9,6 +9,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -62,16 +63,13 @@ def pictures(
         ...     pictures([path], lambda image: image, (8, 9, 3), get="", recipe={}).shape
         (1, 8, 9, 3)
     """
-    try:
-        import PIL.Image  # noqa: F401
-    except ImportError as error:
-        raise ImportError("Reading photographs needs Pillow; pip install 'counterpoint[plots]'.") from error
-    files = [_file(path, get) for path in paths]
+    need_pillow("photographs")
+    files = [identity(path, get) for path in paths]
     shape = (len(paths), *event)
     if cache is not None:
         told = json.dumps([FORMAT, dict(recipe), event, files], sort_keys=True)
         key = hashlib.sha256(told.encode()).hexdigest()
-        return _kept(Path(cache) / f"pictures-{key[:32]}.npy", shape, lambda: _read(paths, make, event))
+        return kept(Path(cache) / f"pictures-{key[:32]}.npy", shape, lambda: _read(paths, make, event))
     need = int(np.prod(shape))
     if need > half_of_memory():
         raise InputError(
@@ -85,8 +83,37 @@ def pictures(
     return found
 
 
-def _file(path: Path, get: str) -> tuple[str, int, int]:
-    """Return what tells a file from another one without reading it: its path, size and time."""
+def need_pillow(what: str) -> None:
+    """Refuse to begin where Pillow is not installed.
+
+    Args:
+        what: What would be read, for the message.
+
+    Raises:
+        ImportError: Pillow is not installed.
+
+    Example:
+        >>> need_pillow("photographs")
+    """
+    if find_spec("PIL") is None:
+        raise ImportError(f"Reading {what} needs Pillow; pip install 'counterpoint[plots]'.")
+
+
+def identity(path: Path, get: str) -> tuple[str, int, int]:
+    """Return what tells a file from another one without reading it: its path, size and time.
+
+    Args:
+        path: The file.
+        get: What to do where it is missing, for the message.
+
+    Raises:
+        InputError: it is missing.
+
+    Example:
+        >>> identity(Path("a.jpg"), "download it")
+        Traceback (most recent call last):
+        counterpoint.errors.InputError: a.jpg is missing; download it.
+    """
     try:
         told = path.stat()
     except OSError as error:
@@ -125,8 +152,22 @@ def _picture(path: Path, make: Make) -> np.ndarray:
         raise InputError(f"{path} {error}") from error
 
 
-def _kept(path: Path, shape: tuple[int, ...], read: Callable[[], Iterator[np.ndarray]]) -> np.ndarray:
-    """Map what is kept, made first if it is not there or not whole."""
+def kept(path: Path, shape: tuple[int, ...], read: Callable[[], Iterator[np.ndarray]]) -> np.ndarray:
+    """Map an array of bytes that is kept in a file, copy on write; make the file first unless it is whole.
+
+    Args:
+        path: The `.npy` file; its folder is made.
+        shape: Of the array.
+        read: Called if there is no such file; yields the array block by block.
+
+    Raises:
+        InputError: the file cannot be written.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     kept(Path(folder) / "a.npy", (2,), lambda: iter([np.array([3, 4], np.uint8)])).tolist()
+        [3, 4]
+    """
     if (found := _mapped(path, shape)) is not None:
         return found
     try:

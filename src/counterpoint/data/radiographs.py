@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from counterpoint.data.omics_matrices import GIB, half_of_memory
-from counterpoint.data.pictures import _file, _kept
+from counterpoint.data.pictures import identity, kept, need_pillow
 from counterpoint.errors import InputError
 
 BLOCK = 256  # rows that are read together, by as many threads as Python thinks fit
@@ -57,16 +57,13 @@ def radiographs(
         >>> x.shape, x.dtype, int(x.max())
         ((2, 1, 28, 28), dtype('uint8'), 9)
     """
-    try:
-        import PIL.Image  # noqa: F401
-    except ImportError as error:
-        raise ImportError("Reading JPEG needs Pillow; pip install 'counterpoint[plots]'.") from error
-    files = [_file(path, "restore it") for path in paths]
+    need_pillow("JPEG")
+    files = [identity(path, "restore it") for path in paths]
     shape, make = (len(paths), 1, size, size), partial(_image, size=size, equalise=equalise)
     blocks = partial(_blocks, paths, make, checksums)
     if cache is not None:
         told = json.dumps([FORMAT, size, equalise, files])
-        return _kept(cache / f"radiographs-{sha256(told.encode()).hexdigest()[:32]}.npy", shape, blocks)
+        return kept(cache / f"radiographs-{sha256(told.encode()).hexdigest()[:32]}.npy", shape, blocks)
     found = np.empty(shape, np.uint8)
     for i, block in enumerate(blocks()):
         found[i * BLOCK : i * BLOCK + len(block)] = block

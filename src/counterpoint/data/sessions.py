@@ -1,5 +1,6 @@
 """Sessions that share a condition but no rows: animals, days or devices, paired within a condition."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -57,20 +58,21 @@ def pair_sessions(
     given = {name: _conditions(name, on, len(one.x)) for name, one in values.items()}
     if len({type(c) for found in given.values() for c in found}) > 1:
         raise InputError("some sessions have text for conditions and some numbers; give the same of all.")
-    conditions = sorted({c for found in given.values() for c in found})
-    shared = [c for c in conditions if sum(c in found for found in given.values()) > 1]
-    if len(sessions) > 1 and not shared:
-        listed = "; ".join(f"{name} {', '.join(map(str, dict.fromkeys(f)))}" for name, f in given.items())
+    trials = {name: _by_condition(found) for name, found in given.items()}
+    sharing = Counter(c for of in trials.values() for c in of)  # condition -> how many sessions have it
+    if len(sessions) > 1 and max(sharing.values(), default=0) < 2:
+        listed = "; ".join(f"{name} {', '.join(map(str, of))}" for name, of in trials.items())
         raise InputError(
             f"no two sessions share a condition ({listed}), so nothing ties them. Are they spelt alike?"
         )
     rows: dict[str, list[int]] = {name: [] for name in sessions}  # -1 where a session has no trial
     codes: list[int] = []
+    conditions = sorted(sharing)
     for code, condition in enumerate(conditions):
-        trials = {name: [i for i, c in enumerate(found) if c == condition] for name, found in given.items()}
-        count = max(map(len, trials.values()))
+        count = max(len(of.get(condition, ())) for of in trials.values())
         codes += [code] * count
-        for name, found in trials.items():
+        for name, of in trials.items():
+            found = of.get(condition, [])
             rows[name] += found + [-1] * (count - len(found))
     placed = {name: np.array(found) for name, found in rows.items()}
     x, mask = {}, {}
@@ -83,6 +85,14 @@ def pair_sessions(
     features = {name: one.features for name, one in values.items() if one.features is not None}
     made = assemble(x, mask=mask, labels=labels, features=features)
     return made.paired(np.array(codes))
+
+
+def _by_condition(conditions: list[Any]) -> dict[Any, list[int]]:
+    """Return the trials of each condition in their order, conditions in that of their first trial."""
+    trials: dict[Any, list[int]] = {}
+    for trial, condition in enumerate(conditions):
+        trials.setdefault(condition, []).append(trial)
+    return trials
 
 
 def _conditions(name: str, on: Mapping[str, Any], trials: int) -> list[Any]:

@@ -21,6 +21,7 @@ from counterpoint.nn.dcgan import DCGANDecoder, DCGANEncoder
 from counterpoint.nn.events import ACTIVATIONS, sizes
 from counterpoint.nn.joint import JointEncoder, SideBySide
 from counterpoint.nn.mlp import MLPDecoder, MLPEncoder
+from counterpoint.nn.normed import WEIGHTED
 from counterpoint.nn.portrait import PortraitDecoder, PortraitEncoder, PortraitTrunk
 from counterpoint.nn.radiograph import (
     RadiographClassifier,
@@ -34,18 +35,26 @@ from counterpoint.nn.words import WordsDecoder, WordsEncoder
 
 KINDS = (
     *("auto", "mlp", "conv", "resnet", "text", "square", "radiograph"),
-    *("portrait", "dcgan", "characters", "words"),
+    *("portrait", "dcgan", "characters", "words", "portrait_mopoe", "characters_mopoe"),
 )
 IMAGES = {  # kinds that read (C, H, W), and whose one setting is their width
     "resnet": (ResNetEncoder, ResNetDecoder),
     "radiograph": (RadiographEncoder, RadiographDecoder),
     "portrait": (PortraitEncoder, PortraitDecoder),
     "dcgan": (DCGANEncoder, DCGANDecoder),
+    "portrait_mopoe": (
+        partial(PortraitEncoder, width=128, factors=WEIGHTED),
+        partial(PortraitDecoder, width=128, factors=WEIGHTED),
+    ),
 }
 TEXTS = {  # kinds that read (L, V)
     "text": (TextEncoder, TextDecoder),
     "characters": (CharactersEncoder, CharactersDecoder),
     "words": (WordsEncoder, WordsDecoder),
+    "characters_mopoe": (
+        partial(CharactersEncoder, width=128, factors=WEIGHTED),
+        partial(CharactersDecoder, width=128, factors=WEIGHTED),
+    ),
 }
 
 __all__ = [
@@ -115,7 +124,8 @@ def networks(
             "square" reads none: two layers have as many units as input_shape values, the encoder's third
             latent_dim.
         width: Channels of "conv" (32 if None), "words" (32), "text" (128), and of "resnet", "radiograph",
-            "portrait", "dcgan" and "characters" (64).
+            "portrait", "dcgan" and "characters" (64); of "portrait_mopoe" and "characters_mopoe" (128), which
+            are these two as MoPoE has them: blocks of twice the shortcut and .3 of the residual.
         activation: A key of `ACTIVATIONS`; "resnet" and "square" keep their leaky ReLU, "radiograph",
             "portrait" and "dcgan" their ReLU.
 
@@ -133,7 +143,7 @@ def networks(
         >>> networks("rnn", (8, 71), (8, 71), 20, generator=torch.Generator())
         Traceback (most recent call last):
         counterpoint.errors.InputError: kind is 'rnn'; allowed are auto, mlp, conv, resnet, text, \
-square, radiograph, portrait, dcgan, characters, words.
+square, radiograph, portrait, dcgan, characters, words, portrait_mopoe, characters_mopoe.
     """
     reads, gives = sizes("input_shape", input_shape), sizes("output_shape", output_shape)
     latent_dim, hidden = whole("latent_dim", latent_dim), sizes("hidden", hidden)

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from counterpoint.errors import InputError, whole
-from counterpoint.nn.events import activation_layer, text_shape
-from counterpoint.nn.normed import norm
+from counterpoint.errors import whole
+from counterpoint.nn.events import activation_layer, text_halvings
+from counterpoint.nn.normed import EQUAL, Factors, norm, weighed
 
 LEAST = 16  # characters, for one block to 4 and one to 1
 MOST = 5  # times `width` channels, however many blocks there are
@@ -27,13 +27,14 @@ class CharactersEncoder(nn.Module):
         heads: Number of heads; two are loc and log-variance.
         width: Channels after the first convolution.
         activation: A key of `counterpoint.nn.events.ACTIVATIONS`.
+        factors: Of the blocks, see `NormedBlock`.
 
     Raises:
         InputError: If a size or the shape is of another kind, or the activation is unknown.
 
     Source:
-        MoPoE, Sutter et al. 2021, and MMVM, Sutter et al. 2024, text network of CelebA: shape (256, 41),
-        latent_dim 128, width 64 in the latter.
+        MMVM, Sutter et al. 2024, text network of CelebA: shape (256, 41), latent_dim 128, width 64; MoPoE,
+        Sutter et al. 2021: width 128, factors (2, .3).
 
     Example:
         >>> import torch
@@ -48,14 +49,16 @@ class CharactersEncoder(nn.Module):
         heads: int = 2,
         width: int = 64,
         activation: str = "relu",
+        factors: Factors = EQUAL,
     ) -> None:
         super().__init__()
         symbols, sizes = _channels("shape", shape, width)
+        block = partial(CharactersBlock, activation=activation, factors=factors)
         columns = whole("heads", heads) * whole("latent_dim", latent_dim)
         self.layers = nn.Sequential(
             nn.Conv1d(symbols, sizes[0], 4, stride=2, padding=1),  # (B, width, L/2)
-            *(CharactersBlock(i, o, activation=activation) for i, o in pairwise(sizes[:-1])),
-            CharactersBlock(*sizes[-2:], padding=0, activation=activation),  # (B, 5 width, 1)
+            *(block(i, o) for i, o in pairwise(sizes[:-1])),
+            block(*sizes[-2:], padding=0),  # (B, 5 width, 1)
             nn.Flatten(),
             nn.Linear(sizes[-1], columns, bias=False),
         )
@@ -75,6 +78,7 @@ class CharactersDecoder(nn.Module):
         shape: One output, (L, V): positions by symbols, L a power of two of at least 16.
         width: Channels before the last convolution.
         activation: A key of `counterpoint.nn.events.ACTIVATIONS`.
+        factors: Of the blocks, see `NormedBlock`.
 
     Raises:
         InputError: If a size or the shape is of another kind, or the activation is unknown.
@@ -89,12 +93,17 @@ class CharactersDecoder(nn.Module):
     """
 
     def __init__(
-        self, latent_dim: int, shape: Sequence[int], width: int = 64, activation: str = "relu"
+        self,
+        latent_dim: int,
+        shape: Sequence[int],
+        width: int = 64,
+        activation: str = "relu",
+        factors: Factors = EQUAL,
     ) -> None:
         super().__init__()
         symbols, sizes = _channels("shape", shape, width)
         back = sizes[::-1]
-        grow = partial(CharactersBlock, transposed=True, activation=activation)
+        grow = partial(CharactersBlock, transposed=True, activation=activation, factors=factors)
         self.layers = nn.Sequential(
             nn.Linear(whole("latent_dim", latent_dim), back[0]),
             nn.Unflatten(1, (back[0], 1)),
@@ -111,7 +120,7 @@ class CharactersDecoder(nn.Module):
 class CharactersBlock(nn.Module):
     """Change length and channels of a sequence: `NormedBlock` over positions, every convolution with a bias.
 
-        dx = conv_4(act(norm(conv_1(act(norm(x))))));    y = norm(conv_4(x)) + dx
+        dx = conv_4(act(norm(conv_1(act(norm(x))))));    y = a norm(conv_4(x)) + b dx
 
     The forward pass takes (B, inputs, L) to (B, outputs, L').
 
@@ -122,6 +131,7 @@ class CharactersBlock(nn.Module):
         padding: Of these.
         transposed: Whether they are transposed, so that the sequence grows.
         activation: A key of `counterpoint.nn.events.ACTIVATIONS`.
+        factors: a and b.
 
     Raises:
         InputError: If a number is not a whole one, or the activation is unknown.
@@ -146,8 +156,10 @@ class CharactersBlock(nn.Module):
         padding: int = 1,
         transposed: bool = False,
         activation: str = "relu",
+        factors: Factors = EQUAL,
     ) -> None:
         super().__init__()
+        self.factors = factors
         inputs, outputs = whole("inputs", inputs), whole("outputs", outputs)
         stride, padding = whole("stride", stride), whole("padding", padding, least=0)
         layer = nn.ConvTranspose1d if transposed else nn.Conv1d
@@ -163,16 +175,11 @@ class CharactersBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (B, inputs, L) to (B, outputs, L')."""
-        return self.shortcut(x) + self.residual(x)
+        return weighed(self.shortcut(x), self.residual(x), self.factors)
 
 
 def _channels(what: str, given: Sequence[int], width: int) -> tuple[int, list[int]]:
     """Return the symbols and the channels after each layer: of 256 positions 1, 2, 3, 4, 5, 5, 5 width."""
-    length, symbols = text_shape(what, given, least=LEAST)
-    if length & (length - 1):
-        raise InputError(
-            f"{what} is {(length, symbols)}; it must be (L, V), positions by symbols, with L a power of two "
-            f"of at least {LEAST}: pad the texts, or take 'text'."
-        )
+    _, symbols, halvings = text_halvings(what, given, least=LEAST)
     width = whole("width", width)
-    return symbols, [min(n, MOST) * width for n in range(1, length.bit_length() - 1)]
+    return symbols, [min(n, MOST) * width for n in range(1, halvings + 2)]

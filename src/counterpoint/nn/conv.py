@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from counterpoint.errors import whole
+from counterpoint.nn.chain import Chain
 from counterpoint.nn.events import activation_layer, image_shape
 
 LEAST = 8  # sides that three halvings still leave something to halve
 
 
-class ConvEncoder(nn.Module):
+class ConvEncoder(Chain):
     """Map images through three convolutions of stride two and a hidden layer to the heads, side by side.
 
     The forward pass takes (B, C, H, W) to (B, heads * latent_dim); the first latent_dim columns are loc. Each
@@ -46,12 +47,11 @@ class ConvEncoder(nn.Module):
         hidden: int | None = None,
         activation: str = "relu",
     ) -> None:
-        super().__init__()
         channels, *sides = image_shape("shape", shape, least=LEAST)
         width, latent_dim = whole("width", width), whole("latent_dim", latent_dim)
         hidden = latent_dim if hidden is None else whole("hidden", hidden)
         high, wide = _halvings(sides)[-1]
-        self.layers = nn.Sequential(
+        super().__init__(
             nn.Conv2d(channels, width, 3, stride=2, padding=1),  # (B, width, H/2, W/2)
             activation_layer(activation),
             nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),  # (B, 2 width, H/4, W/4)
@@ -64,12 +64,8 @@ class ConvEncoder(nn.Module):
             nn.Linear(hidden, whole("heads", heads) * latent_dim),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Encode x (B, C, H, W) as (B, heads * latent_dim)."""
-        return self.layers(x)
 
-
-class ConvDecoder(nn.Module):
+class ConvDecoder(Chain):
     """Map latent vectors to images: a linear map, then three transposed convolutions of stride two.
 
     The forward pass takes (B, latent_dim) to (B, C, H, W); the last convolution's output is left as it is.
@@ -95,12 +91,11 @@ class ConvDecoder(nn.Module):
     def __init__(
         self, latent_dim: int, shape: Sequence[int], width: int = 32, activation: str = "relu"
     ) -> None:
-        super().__init__()
         channels, *sides = image_shape("shape", shape, least=LEAST)
         width = whole("width", width)
         full, half, quarter, (high, wide) = _halvings(sides)
         small = (4 * width, high, wide)
-        self.layers = nn.Sequential(
+        super().__init__(
             nn.Linear(whole("latent_dim", latent_dim), small[0] * small[1] * small[2]),
             activation_layer(activation),
             nn.Unflatten(1, small),  # (B, 4 width, H/8, W/8)
@@ -110,10 +105,6 @@ class ConvDecoder(nn.Module):
             activation_layer(activation),
             _double(width, channels, full),  # (B, C, H, W)
         )
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Decode z (B, latent_dim) as (B, C, H, W)."""
-        return self.layers(z)
 
 
 def _halvings(sides: Sequence[int]) -> list[tuple[int, int]]:

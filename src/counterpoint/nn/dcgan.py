@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import nn
 
-from counterpoint.errors import InputError, whole
-from counterpoint.nn.events import image_shape
+from counterpoint.errors import whole
+from counterpoint.nn.chain import Chain
+from counterpoint.nn.events import square_halvings
 
 LEAST = 8  # pixels of a side, for one halving to 4 x 4
 
 
-class DCGANEncoder(nn.Module):
+class DCGANEncoder(Chain):
     """Map square images through halvings to 4 x 4 and one convolution over these to the heads, side by side.
 
     The forward pass takes (B, C, S, S) to (B, heads * latent_dim); the first latent_dim columns are loc.
@@ -36,21 +37,16 @@ class DCGANEncoder(nn.Module):
     """
 
     def __init__(self, shape: Sequence[int], latent_dim: int, heads: int = 2, width: int = 64) -> None:
-        super().__init__()
         sizes = _channels("shape", shape, width)
         columns = whole("heads", heads) * whole("latent_dim", latent_dim)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
             layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), nn.ReLU()]
         layers += [nn.Conv2d(sizes[-1], columns, 4), nn.Flatten()]  # (B, columns, 1, 1)
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Encode x (B, C, S, S) as (B, heads * latent_dim)."""
-        return self.layers(x)
+        super().__init__(*layers)
 
 
-class DCGANDecoder(nn.Module):
+class DCGANDecoder(Chain):
     """Map latent vectors to square images whose values lie in (0, 1), the encoder's way back.
 
     A sigmoid follows the last convolution, so it suits pictures (bytes, or values in [0, 1]) under a Laplace
@@ -75,7 +71,6 @@ class DCGANDecoder(nn.Module):
     """
 
     def __init__(self, latent_dim: int, shape: Sequence[int], width: int = 64) -> None:
-        super().__init__()
         sizes = _channels("shape", shape, width)[::-1]
         latent_dim = whole("latent_dim", latent_dim)
         layers: list[nn.Module] = [
@@ -84,20 +79,11 @@ class DCGANDecoder(nn.Module):
         ]
         for inputs, outputs in pairwise(sizes):
             layers += [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)]
-        self.layers = nn.Sequential(*layers, nn.Sigmoid())
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Decode z (B, latent_dim) as (B, C, S, S)."""
-        return self.layers(z)
+        super().__init__(*layers, nn.Sigmoid())
 
 
 def _channels(what: str, given: Sequence[int], width: int) -> list[int]:
     """Return the channels of a square image and after each of its halvings: 3, 64, 128, 256, 512."""
-    channels, high, wide = image_shape(what, given)
-    if high != wide or high < LEAST or high & (high - 1):
-        raise InputError(
-            f"{what} is {(channels, high, wide)}; it must be (C, H, W) with H = W a power of two of at least "
-            f"{LEAST}: resize the images, or take 'conv' or 'resnet'."
-        )
+    channels, halvings = square_halvings(what, given, LEAST)
     width = whole("width", width)
-    return [channels, *(width * 2**n for n in range(high.bit_length() - 3))]
+    return [channels, *(width * 2**n for n in range(halvings))]

@@ -82,6 +82,25 @@ def image_shape(what: str, given: Sequence[int], least: int = 1, multiple: int =
     raise InputError(f"{what} is {shape}; it must be (C, H, W){condition}.")
 
 
+def square_halvings(what: str, given: Sequence[int], least: int) -> tuple[int, int]:
+    """Return the channels of (C, S, S), S a power of two, and how often S is halved until 4 are left.
+
+    Raises:
+        InputError: If it is no such shape, or S is less than `least`.
+
+    Example:
+        >>> square_halvings("shape", (3, 64, 64), least=16)
+        (3, 4)
+    """
+    channels, high, wide = image_shape(what, given)
+    if high != wide or high < least or high & (high - 1):
+        raise InputError(
+            f"{what} is {(channels, high, wide)}; it must be (C, H, W) with H = W a power of two of at least "
+            f"{least}: resize the images, or take 'conv' or 'resnet'."
+        )
+    return channels, high.bit_length() - 3
+
+
 def text_shape(what: str, given: Sequence[int], least: int) -> tuple[int, int]:
     """Return `given` as (L, V): positions and symbols.
 
@@ -101,3 +120,24 @@ def text_shape(what: str, given: Sequence[int], least: int) -> tuple[int, int]:
     if len(shape) == 2 and shape[0] >= least:
         return shape
     raise InputError(f"{what} is {shape}; it must be (L, V), positions by symbols, with L at least {least}.")
+
+
+def text_halvings(
+    what: str, given: Sequence[int], least: int, axes: str = "positions by symbols"
+) -> tuple[int, int, int]:
+    """Return (L, V), L a power of two, and how often L is halved until 4 are left.
+
+    Raises:
+        InputError: If it is no such shape, or L is less than `least`; it calls the two sizes `axes`.
+
+    Example:
+        >>> text_halvings("shape", (32, 1868), least=8)
+        (32, 1868, 3)
+    """
+    length, symbols = text_shape(what, given, least)
+    if length & (length - 1):
+        raise InputError(
+            f"{what} is {(length, symbols)}; it must be (L, V), {axes}, with L a power of two of at least "
+            f"{least}: pad the texts, or take 'text'."
+        )
+    return length, symbols, length.bit_length() - 3

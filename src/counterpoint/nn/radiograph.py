@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from counterpoint.errors import InputError, whole
+from counterpoint.nn.chain import Chain, TrunkEncoder
 from counterpoint.nn.events import image_shape
-from counterpoint.nn.normed import NormedBlock
+from counterpoint.nn.normed import NormedBlock, growing
 
 LEAST, MOST = 14, 16  # what the halvings leave of a side, from where one block goes to 4
 
 
-class RadiographTrunk(nn.Module):
+class RadiographTrunk(Chain):
     """Halve a square image n times, go to 4 x 4 and to 1 x 1, and flatten; `features` is how long that is.
 
     A convolution makes `width` channels at half the side; every further halving is a block that adds `width`
@@ -37,24 +38,20 @@ class RadiographTrunk(nn.Module):
     """
 
     def __init__(self, shape: Sequence[int], width: int = 64) -> None:
-        super().__init__()
         channels, halvings = _square("shape", shape)
         width = whole("width", width)
-        self.features = (halvings + 1) * width
-        self.layers = nn.Sequential(
+        features = (halvings + 1) * width
+        super().__init__(
             nn.Conv2d(channels, width, 3, stride=2, padding=1, bias=False),  # (B, width, H/2, W/2)
             *(NormedBlock(n * width, (n + 1) * width) for n in range(1, halvings)),  # (B, n width, 14, 14)
-            NormedBlock(halvings * width, self.features, stride=4),  # (B, (n + 1) width, 4, 4)
-            NormedBlock(self.features, self.features, padding=0),  # (B, (n + 1) width, 1, 1)
+            NormedBlock(halvings * width, features, stride=4),  # (B, (n + 1) width, 4, 4)
+            NormedBlock(features, features, padding=0),  # (B, (n + 1) width, 1, 1)
             nn.Flatten(),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, H, W) to (B, features)."""
-        return self.layers(x)
+        self.features = features
 
 
-class RadiographEncoder(nn.Module):
+class RadiographEncoder(TrunkEncoder):
     """Map square images through the trunk and one linear map without bias to the heads, side by side.
 
     The forward pass takes (B, C, H, W) to (B, heads * latent_dim); the first latent_dim columns are loc.
@@ -78,17 +75,11 @@ class RadiographEncoder(nn.Module):
     """
 
     def __init__(self, shape: Sequence[int], latent_dim: int, heads: int = 2, width: int = 64) -> None:
-        super().__init__()
-        self.trunk = RadiographTrunk(shape, width)
-        columns = whole("heads", heads) * whole("latent_dim", latent_dim)
-        self.heads = nn.Linear(self.trunk.features, columns, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Encode x (B, C, H, W) as (B, heads * latent_dim)."""
-        return self.heads(self.trunk(x))
+        trunk = RadiographTrunk(shape, width)
+        super().__init__(trunk, trunk.features, latent_dim, heads, bias=False)
 
 
-class RadiographDecoder(nn.Module):
+class RadiographDecoder(Chain):
     """Map latent vectors to square images: a linear map, a block to 4 x 4, doublings, the last one cut.
 
     The channels go down by `width` at every block until one `width` is left. The last transposed convolution
@@ -113,25 +104,14 @@ class RadiographDecoder(nn.Module):
     """
 
     def __init__(self, latent_dim: int, shape: Sequence[int], width: int = 64) -> None:
-        super().__init__()
         channels, halvings = _square("shape", shape)
         width = whole("width", width)
         sizes = [max(halvings + 1 - n, 1) * width for n in range(halvings + 3)]
         cut = (MOST * 2**halvings + 2 - shape[1]) // 2
-        self.layers = nn.Sequential(
-            nn.Linear(whole("latent_dim", latent_dim), sizes[0]),
-            nn.Unflatten(1, (sizes[0], 1, 1)),
-            NormedBlock(sizes[0], sizes[1], stride=1, padding=0, transposed=True),  # (B, n width, 4, 4)
-            *(NormedBlock(*sizes[n : n + 2], transposed=True) for n in range(1, halvings + 2)),
-            nn.ConvTranspose2d(width, channels, 3, stride=2, padding=cut, output_padding=1),  # (B, C, H, W)
-        )
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Decode z (B, latent_dim) as (B, C, H, W)."""
-        return self.layers(z)
+        super().__init__(*growing(latent_dim, sizes, channels, padding=cut))
 
 
-class RadiographClassifier(nn.Module):
+class RadiographClassifier(Chain):
     """Give one score per label for a square image: the trunk and a linear map without bias.
 
     The forward pass takes (B, C, H, W) to logits (B, classes).
@@ -155,13 +135,8 @@ class RadiographClassifier(nn.Module):
     """
 
     def __init__(self, shape: Sequence[int], classes: int, width: int = 64) -> None:
-        super().__init__()
         trunk = RadiographTrunk(shape, width)
-        self.layers = nn.Sequential(trunk, nn.Linear(trunk.features, whole("classes", classes), bias=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, H, W) to logits (B, classes)."""
-        return self.layers(x)
+        super().__init__(trunk, nn.Linear(trunk.features, whole("classes", classes), bias=False))
 
 
 def _square(what: str, given: Sequence[int]) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from counterpoint.errors import whole
+from counterpoint.nn.chain import Chain, TrunkEncoder
 from counterpoint.nn.events import image_shape
 
 SLOPE = 0.2  # of the leaky ReLU
@@ -51,7 +52,7 @@ class ResBlock(nn.Module):
         return self.shortcut(x) + RESIDUAL * self.residual(x)
 
 
-class ResNetTrunk(nn.Module):
+class ResNetTrunk(Chain):
     """Halve an image twice between three residual blocks and flatten it; `features` says how long that is.
 
     The forward pass takes (B, C, H, W) to (B, features) with features = 4 * width * H/4 * W/4.
@@ -74,11 +75,9 @@ class ResNetTrunk(nn.Module):
     """
 
     def __init__(self, shape: Sequence[int], width: int = 64) -> None:
-        super().__init__()
         channels, high, wide = image_shape("shape", shape, multiple=4)
         width = whole("width", width)
-        self.features = 4 * width * (high // 4) * (wide // 4)
-        self.layers = nn.Sequential(
+        super().__init__(
             nn.Conv2d(channels, width, 3, padding=1),  # (B, width, H, W)
             ResBlock(width, width),
             nn.AvgPool2d(3, stride=2, padding=1),  # (B, width, H/2, W/2)
@@ -87,13 +86,10 @@ class ResNetTrunk(nn.Module):
             ResBlock(2 * width, 4 * width),
             nn.Flatten(),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, H, W) to (B, features)."""
-        return self.layers(x)
+        self.features = 4 * width * (high // 4) * (wide // 4)
 
 
-class ResNetEncoder(nn.Module):
+class ResNetEncoder(TrunkEncoder):
     """Map images through the residual trunk and one linear map to the heads, side by side.
 
     The forward pass takes (B, C, H, W) to (B, heads * latent_dim); the first latent_dim columns are loc.
@@ -117,16 +113,11 @@ class ResNetEncoder(nn.Module):
     """
 
     def __init__(self, shape: Sequence[int], latent_dim: int, heads: int = 2, width: int = 64) -> None:
-        super().__init__()
-        self.trunk = ResNetTrunk(shape, width)
-        self.heads = nn.Linear(self.trunk.features, whole("heads", heads) * whole("latent_dim", latent_dim))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Encode x (B, C, H, W) as (B, heads * latent_dim)."""
-        return self.heads(self.trunk(x))
+        trunk = ResNetTrunk(shape, width)
+        super().__init__(trunk, trunk.features, latent_dim, heads, bias=True)
 
 
-class ResNetDecoder(nn.Module):
+class ResNetDecoder(Chain):
     """Map latent vectors to images: a linear map, then three residual blocks with a doubling between them.
 
     The forward pass takes (B, latent_dim) to (B, C, H, W); the last convolution's output is left as it is.
@@ -149,11 +140,10 @@ class ResNetDecoder(nn.Module):
     """
 
     def __init__(self, latent_dim: int, shape: Sequence[int], width: int = 64) -> None:
-        super().__init__()
         channels, high, wide = image_shape("shape", shape, multiple=4)
         width = whole("width", width)
         small = (4 * width, high // 4, wide // 4)
-        self.layers = nn.Sequential(
+        super().__init__(
             nn.Linear(whole("latent_dim", latent_dim), small[0] * small[1] * small[2]),
             nn.Unflatten(1, small),  # (B, 4 width, H/4, W/4)
             ResBlock(4 * width, 2 * width),
@@ -165,12 +155,8 @@ class ResNetDecoder(nn.Module):
             nn.Conv2d(width, channels, 3, padding=1),  # (B, C, H, W)
         )
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Decode z (B, latent_dim) as (B, C, H, W)."""
-        return self.layers(z)
 
-
-class ResNetClassifier(nn.Module):
+class ResNetClassifier(Chain):
     """Give one score per class for an image: the residual trunk, a leaky ReLU, a linear map.
 
     The forward pass takes (B, C, H, W) to logits (B, classes).
@@ -193,12 +179,5 @@ class ResNetClassifier(nn.Module):
     """
 
     def __init__(self, shape: Sequence[int], classes: int, width: int = 64) -> None:
-        super().__init__()
         trunk = ResNetTrunk(shape, width)
-        self.layers = nn.Sequential(
-            trunk, nn.LeakyReLU(SLOPE), nn.Linear(trunk.features, whole("classes", classes))
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, H, W) to logits (B, classes)."""
-        return self.layers(x)
+        super().__init__(trunk, nn.LeakyReLU(SLOPE), nn.Linear(trunk.features, whole("classes", classes)))

@@ -5,11 +5,13 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from counterpoint.errors import InputError, whole
-from counterpoint.nn.events import activation_layer, text_shape
+from counterpoint.errors import whole
+from counterpoint.nn.chain import Chain
+from counterpoint.nn.events import activation_layer, text_halvings
 from counterpoint.nn.normed import norm
 
 LEAST = 8  # words, for one halving to 4
+AXES = "words of a text by the vocabulary"
 
 
 class WordsEncoder(nn.Module):
@@ -52,7 +54,7 @@ class WordsEncoder(nn.Module):
         activation: str = "relu",
     ) -> None:
         super().__init__()
-        length, symbols, both = _halvings("shape", shape)
+        length, symbols, both = text_halvings("shape", shape, LEAST, AXES)
         columns = whole("heads", heads) * whole("latent_dim", latent_dim)
         sizes = _channels(both, width)
         self.embedding = nn.Embedding(symbols, 4 * length)
@@ -72,7 +74,7 @@ class WordsEncoder(nn.Module):
         return self.layers((x @ self.embedding.weight).unsqueeze(1))
 
 
-class WordsDecoder(nn.Module):
+class WordsDecoder(Chain):
     """Map latent vectors to scores of every word of the vocabulary at every position of a text.
 
     The encoder's way back to a picture (B, 1, L, 4 L), an activation and one linear map from its columns to
@@ -100,8 +102,7 @@ class WordsDecoder(nn.Module):
     def __init__(
         self, latent_dim: int, shape: Sequence[int], width: int = 32, activation: str = "relu"
     ) -> None:
-        super().__init__()
-        length, symbols, both = _halvings("shape", shape)
+        length, symbols, both = text_halvings("shape", shape, LEAST, AXES)
         latent_dim, sizes = whole("latent_dim", latent_dim), _channels(both, width)[::-1]
         first = sizes[0]
         layers: list[nn.Module] = [
@@ -116,22 +117,7 @@ class WordsDecoder(nn.Module):
             layers += [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
             layers += [*([norm(outputs)] if outputs > 1 else []), activation_layer(activation)]
         layers += [nn.Flatten(1, 2), nn.Linear(4 * length, symbols)]  # (B, L, 4 L), then (B, L, V)
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Decode z (B, latent_dim) as logits (B, L, V)."""
-        return self.layers(z)
-
-
-def _halvings(what: str, given: Sequence[int]) -> tuple[int, int, int]:
-    """Return positions, symbols, and how often the positions are halved until 4 are left."""
-    length, symbols = text_shape(what, given, least=LEAST)
-    if length & (length - 1):
-        raise InputError(
-            f"{what} is {(length, symbols)}; it must be (L, V), words of a text by the vocabulary, with L a "
-            f"power of two of at least {LEAST}: pad the texts, or take 'text'."
-        )
-    return length, symbols, length.bit_length() - 3
+        super().__init__(*layers)
 
 
 def _channels(halvings: int, width: int) -> list[int]:

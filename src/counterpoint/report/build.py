@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from math import inf, log
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 4  # runs of which embeddings, translations and matrices are drawn
-QUALITIES = {"accuracy": "Probe", "coherence": "Coherence", "fid": "FID"}
+QUALITIES = {"accuracy": "Probe", "coherence": "Coherence", "other_trial": "Probe of others", "fid": "FID"}
 FOLDED = 14  # rows beyond which a detail table is folded
 
 
@@ -180,7 +181,7 @@ def _published(records: Sequence[Record]) -> list[Block]:
     """Return the figures of papers that the runs' recipes brought along, each once."""
     tables = [table for r in records for table in r.scores.get("published", [])]
     blocks: list[Block] = []
-    for table in [t for i, t in enumerate(tables) if t not in tables[:i]]:
+    for table in {json.dumps(table, sort_keys=True): table for table in tables}.values():
         note = f"Measured by its authors on {table['data']}"
         note += (
             "." if table["same_data"] else ": other data than of these runs, to be looked at, not compared."
@@ -238,11 +239,11 @@ def _embedding(record: Record) -> list[Block]:
     return [] if data is None else [Plot(data)]
 
 
-def _each(records: Sequence[Record], blocks_of: object) -> list[Block]:
+def _each(records: Sequence[Record], blocks_of: Callable[[Record], list[Block]]) -> list[Block]:
     """Return the blocks of every record under its name."""
     out: list[Block] = []
     for record in records:
-        blocks = blocks_of(record)  # type: ignore[operator]
+        blocks = blocks_of(record)
         if blocks and len(records) > 1:
             out.append(Words([], heading=_named(record, records)))
         out += blocks
