@@ -37,9 +37,9 @@ def test_every_point_of_a_recipe_can_be_built(path, monkeypatch):
         network = network[name] if isinstance(network, dict) else network
         if isinstance(kinds, dict) and kinds[name] == "categorical":
             return rng.choice(list("abcd"), (400, 16))
-        if network in ("portrait", "dcgan"):
+        if network in ("portrait", "portrait_mopoe", "dcgan"):
             return rng.integers(0, 256, (400, 16, 16, 3), dtype=np.uint8)
-        if isinstance(grid.once["data"], dict):
+        if isinstance(grid.once["data"], dict) and network != "square":
             return rng.integers(0, 256, (400, 28, 28, 3), dtype=np.uint8)
         return rng.normal(size=(400, 5))
 

@@ -13,7 +13,9 @@ from counterpoint.building import new_model, prepare
 from counterpoint.data.named import named
 from counterpoint.errors import InputError
 from counterpoint.report.bound import bound, objective_over_beta
+from counterpoint.report.charts import rate_distortion
 from counterpoint.report.records import Record
+from counterpoint.report.tables import main_table
 from counterpoint.reproduce.beside import beside, cells_of
 from counterpoint.reproduce.claims import check_claims, judge
 from counterpoint.reproduce.experiments import STATUS, experiment_cells, listed
@@ -24,6 +26,7 @@ from counterpoint.sweeps.grid import lines_of, read_grid
 from counterpoint.sweeps.values import read_yaml
 
 SMALL = [name for name in names() if "small" in read_yaml(FOLDER / f"{name}.yaml")]
+STOOD_IN = [name for name in SMALL if read_yaml(FOLDER / f"{name}.yaml")["data"]["name"] in STAND_INS]
 
 TINY = """\
 data: {name: polymnist, folder: $COUNTERPOINT_DATA, modalities: 2, rows: 400}
@@ -76,7 +79,7 @@ def test_a_recipe_is_placed_in_the_folder_of_the_data(name, tmp_path):
     assert first.startswith("# "), "the first line says what the recipe is"
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", STOOD_IN)
 def test_small_settings_can_be_built_on_a_stand_in(name, stand_in):
     grid = recipe(name).grid(stand_in, small=True)
     assert len(grid.points) <= 12, "minutes"
@@ -87,6 +90,19 @@ def test_small_settings_can_be_built_on_a_stand_in(name, stand_in):
         estimator = point.estimator()
         assert estimator.device == "cpu"
         new_model(estimator, prepare(estimator, train))
+
+
+def test_small_settings_of_the_mice_are_of_their_own_recordings(real_data, tmp_path, monkeypatch):
+    assert set(SMALL) - set(STOOD_IN) == {"mmvm/mice"}
+    grid = recipe("mmvm/mice").grid(real_data, small=True)
+    assert len(grid.points) == 6
+    assert [p.params["method"] for p in grid.points if p.control] == ["mmvm"]
+    train, test, label = grid.rows()
+    assert (len(train.names), label) == (7, "direction")
+    assert not {*train.labels["trial of mrcuts24"]} & {*test.labels["trial of mrcuts24"]}
+    monkeypatch.delenv("COUNTERPOINT_DATA", raising=False)
+    with pytest.raises(InputError, match="give their folder with data=DIR"):
+        reproduce("mmvm/mice", small=True, out=tmp_path)
 
 
 def test_a_sweep_passes_over_what_reproduce_reads(tmp_path):
@@ -204,10 +220,33 @@ def test_a_front_is_passed_by_whoever_is_better_at_no_more_nats():
     outside = record("moe", 1.0, costs(110.0, coherence=0.6))
     (verdict,) = judge(claim, [*own, inside, outside])
     assert verdict.holds is False
-    assert "1 of 2 points of the others lie outside its front: moe, beta 1 is 0.100 above" in verdict.found
-    sharper = record("independent", 1.0, costs(90.0, coherence=0.1))
-    assert "reconstructs better" in judge(claim, [*own, sharper])[0].found
+    assert verdict.found.startswith("best coherence of mmvm 0.800 at 120.0 nats (beta 1); of 2 points")
+    assert "1 outside its front, the farthest 0.100 above it (moe, beta 1)" in verdict.found
+    assert (
+        ". Does not hold in the small settings: "
+        in judge(claim, [*own, outside], "in the small settings")[0].told()
+    )
+    on = [inside, record("moe", 1.0, costs(120.0, coherence=0.8))]
+    assert judge(claim, [*own, *on])[0].holds is True, "on its front is not outside"
+
+
+def test_who_reconstructs_better_than_all_of_a_front_decides_nothing_unless_best():
+    claim = [{"source": "A", "says": "b", "check": "front", "of": "other_trial"}]
+    own = [record("mmvm", b, costs(r, other_trial=q)) for b, r, q in ((0.5, 100.0, 0.5), (1.0, 120.0, 0.8))]
+    for quality, holds in ((0.1, True), (0.79, True), (0.81, False)):
+        sharper = record("independent", 1.0, costs(90.0, other_trial=quality))
+        (verdict,) = judge(claim, [*own, sharper])
+        assert verdict.holds is holds
+        assert f"1 at fewer nats than any of mmvm has, least 90.0 with {quality:.3f}" in verdict.found
     assert judge(claim, own)[0].holds is None
+
+
+def test_what_the_others_taught_is_drawn_over_beta():
+    runs = [record("mmvm", b, costs(r, other_trial=q)) for b, r, q in ((0.5, 100.0, 0.5), (1.0, 120.0, 0.8))]
+    figure = rate_distortion(runs, y="other_trial")
+    assert figure.axes[0].get_ylabel().startswith("other, trial")
+    (row,) = main_table(runs[:1])
+    assert row["other, trial"] == "0.500"
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def task(
     *,
     seed: int = 0,
     probe_size: int | None = None,
+    judges: str | Mapping[str, str] = "auto",
     cache: str | Path | None = None,
 ) -> Task:
     """Prepare a task: labels, probes on raw features, oracles trained on real data.
@@ -87,6 +88,7 @@ def task(
         label: Which label; needed if there are several.
         seed: Of the oracles.
         probe_size: Training rows of every probe, at most; all unless given.
+        judges: What oracles are, one for all or modality -> one; see `kind` of `train_oracles`.
         cache: A folder where trained oracles and the probes on raw features are kept, and found again by the
             hash of what they were trained on.
 
@@ -108,9 +110,8 @@ def task(
     x, held = features(prepared, train), features(prepared, test)
     present, there = train.present(), test.present()
     kept = None if cache is None else Path(cache)
-    oracles = train_oracles(
-        x, train_y, held, test_y, train_present=present, test_present=there, seed=seed, cache=kept
-    )
+    seen = {"train_present": present, "test_present": there}
+    oracles = train_oracles(x, train_y, held, test_y, **seen, kind=judges, seed=seed, cache=kept)
     raw = {
         name: _raw_probe(name, (x, train_y, present), (held, test_y, there), probe_size, seed, kept)
         for name in x

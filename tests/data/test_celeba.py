@@ -49,14 +49,17 @@ def write_tables(folder):
     write_csv(folder / TABLES[2], ("image_id", "text"), *((n, text_of(i)) for i, n in enumerate(NAMES)))
 
 
-@pytest.fixture
-def folder(tmp_path):
-    place = tmp_path / "celeba"
+def written(place):
     (place / "img_align_celeba").mkdir(parents=True)
     for row, name in enumerate(NAMES):
         photograph(row).save(place / "img_align_celeba" / name, quality=90)
     write_tables(place)
     return place
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return written(tmp_path / "celeba")
 
 
 def rows_of(data):

@@ -37,9 +37,7 @@ def caption(bird, n):
     return f"bird number {bird} has {n} feathers, and it is ."
 
 
-@pytest.fixture
-def folder(tmp_path):
-    place = tmp_path / "cub"
+def written(place):
     for i, name in enumerate(NAMES):
         path = place / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +50,11 @@ def folder(tmp_path):
     for name, numbers in (("train", TRAIN), ("test", TEST)):
         (place / f"{name}_idx.txt").write_text("".join(f"{i}\n" for i in numbers))
     return place
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return written(tmp_path / "cub")
 
 
 def birds_of(data):

@@ -35,6 +35,8 @@ SHAPES = {
     "dcgan": [(3, 64, 64), (1, 8, 8), (2, 16, 16)],
     "characters": [(256, 41), (16, 5), (32, 3)],
     "words": [(32, 30), (8, 5), (16, 3)],
+    "portrait_mopoe": [(3, 64, 64), (1, 16, 16)],
+    "characters_mopoe": [(256, 41), (16, 5)],
 }
 CASES = [(kind, shape) for kind, shapes in SHAPES.items() for shape in shapes]
 SMALL = [(kind, shapes[1]) for kind, shapes in SHAPES.items()] + [("conv", (2, 9, 14)), ("text", (15, 2))]

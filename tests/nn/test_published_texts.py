@@ -1,5 +1,7 @@
 """The published networks of CelebA and CUB: their parameter counts, shapes and what they refuse."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -17,6 +19,7 @@ from counterpoint.nn import (
     networks,
 )
 from counterpoint.nn.characters import CharactersBlock
+from counterpoint.nn.normed import NormedBlock
 
 torch.set_num_threads(1)
 IMAGE, TEXT, CAPTION = (3, 64, 64), (256, 41), (32, 1868)
@@ -52,6 +55,56 @@ def on_meta(make):
 )
 def test_parameter_counts(make, parameters):
     assert count(on_meta(make)) == parameters
+
+
+def block(inputs, outputs, window, bias):
+    """Weights of a residual block: two 1-position and two window convolutions, three normalisations."""
+    residual = 2 * inputs + inputs * inputs + bias * inputs + 2 * inputs
+    residual += inputs * outputs * window + bias * outputs
+    return residual + inputs * outputs * window + outputs + 2 * outputs
+
+
+def of_celeba(width, latent):
+    """Weights of the four networks, by their layers."""
+    sizes = [n * width for n in (1, 2, 3, 4, 5)]
+    image = list(pairwise(sizes))
+    text = [*image, (sizes[-1],) * 2, (sizes[-1],) * 2]
+    back, last = [(o, i) for i, o in image], sizes[-1]
+    return (
+        27 * width + sum(block(i, o, 16, 0) for i, o in image) + last * 2 * latent,
+        (latent + 1) * last + sum(block(i, o, 16, 0) for i, o in back) + 27 * width + 3,
+        (41 * 4 + 1) * width + sum(block(i, o, 4, 1) for i, o in text) + last * 2 * latent,
+        (latent + 1) * last + sum(block(o, i, 4, 1) for i, o in text) + 41 * 4 * width + 41,
+    )
+
+
+def test_celeba_of_mopoe_is_twice_as_wide():
+    """Its sum is not published; the same arithmetic gives what is, for MMVM."""
+    assert sum(of_celeba(64, 128)) == 17_788_780
+    made = [
+        *networks("portrait_mopoe", IMAGE, IMAGE, 20, generator=torch.Generator()),
+        *networks("characters_mopoe", TEXT, TEXT, 20, generator=torch.Generator()),
+    ]
+    assert tuple(count(net) for net in made) == of_celeba(128, 20)
+
+
+def test_blocks_of_mopoe_weigh_their_branches():
+    torch.manual_seed(0)
+    for kind, of in ((NormedBlock, (2, 4, 8, 8)), (CharactersBlock, (2, 4, 8))):
+        plain, weighted, x = kind(4, 6), kind(4, 6, factors=(2.0, 0.3)), torch.randn(*of)
+        weighted.load_state_dict(plain.state_dict())
+        torch.testing.assert_close(plain(x), plain.shortcut(x) + plain.residual(x), rtol=0, atol=0)
+        torch.testing.assert_close(weighted(x), 2 * plain.shortcut(x) + 0.3 * plain.residual(x))
+    for kind, shape in (("portrait", (1, 16, 16)), ("characters", (16, 5))):
+        first, second = (
+            networks(name, shape, shape, 3, generator=torch.Generator().manual_seed(0), width=4)
+            for name in (kind, f"{kind}_mopoe")
+        )
+        for one, other, x in zip(first, second, (torch.rand(2, *shape), torch.rand(2, 3)), strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+            assert not torch.allclose(one(x), other(x)), "every block of both is weighed"
+            found = [m.factors for m in other.modules() if hasattr(m, "factors")]
+            assert set(found) == {(2.0, 0.3)}
 
 
 def test_all_of_celeba_counts():

@@ -15,6 +15,7 @@ from counterpoint.data.image_sound_text import image_sound_text
 from counterpoint.data.mimic_cxr import mimic_cxr
 from counterpoint.data.mir_flickr import Flickr, mir_flickr
 from counterpoint.data.mnist_svhn_text import mnist_svhn_text
+from counterpoint.data.mouse_gratings import mouse_gratings
 from counterpoint.data.multimodal import MultimodalData
 from counterpoint.data.parts import Parts
 from counterpoint.data.polymnist import polymnist
@@ -64,6 +65,7 @@ NAMED: dict[str, Callable[..., Split]] = {
     "cub": cub,
     "image_label": image_label,
     "rats": rats,
+    "mouse_gratings": mouse_gratings,
     "mimic_cxr": _two(mimic_cxr),
 }
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 
 FORMAT = 1  # of the kept files; another one is another key
+PLAIN = ("linear", "mlp", "conv")
+JUDGES = (  # the papers' own, see `judge_nets`, which needs torch
+    *("resnet", "strided", "mnist", "svhn", "text", "portrait", "characters", "dcgan", "words", "spikes"),
+    "lenet",
+)
 
 
 def is_image(event: tuple[int, ...]) -> bool:
@@ -56,6 +61,10 @@ def train(
         from counterpoint.evaluation.conv_oracle import train_conv
 
         return train_conv(x, y, event, seed), True
+    if kind in JUDGES:
+        from counterpoint.evaluation.judges import train_judge
+
+        return train_judge(kind, x, y, event, seed), True
     return _linear(x, y) if kind == "linear" else _mlp(x, y, 128 if len(event) > 1 else 64, seed)
 
 
@@ -116,6 +125,10 @@ def forward(
         from counterpoint.evaluation.conv_oracle import conv_features
 
         features = conv_features(weights, x, event)
+    elif kind in JUDGES:
+        from counterpoint.evaluation.judges import judge_features
+
+        features = judge_features(kind, weights, x, event)
     elif kind == "mlp":
         features = np.maximum(x @ weights["in.weight"].T + weights["in.bias"], 0.0)
     else:

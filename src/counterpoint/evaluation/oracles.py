@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ class Oracle:
 
     Attributes:
         name: the modality.
-        kind: "linear", "mlp" or "conv".
+        kind: "linear", "mlp", "conv", or the name of a published judge.
         accuracy: share of the held-out rows it gets right (of several labels, the mean over labels): the
             ceiling of coherence; NaN if there are none.
         n_train: rows it was trained on.
@@ -79,7 +79,7 @@ class Oracle:
         """What `features` are, in words."""
         width = self.weights["out.weight"].shape[1]
         what = {"linear": "standardised values", "mlp": "hidden units of the oracle"}
-        return f"{what.get(self.kind, 'last hidden layer of the conv oracle')}, {width} features"
+        return f"{what.get(self.kind, f'last hidden layer of the {self.kind} oracle')}, {width} features"
 
     def _logits(self, x: Any) -> np.ndarray:
         return oracle_nets.forward(self.kind, self.weights, self._standardised(x), self.event)[1]
@@ -100,7 +100,7 @@ def train_oracles(
     *,
     train_present: Mapping[str, Any] | None = None,
     test_present: Mapping[str, Any] | None = None,
-    kind: str = "auto",
+    kind: str | Mapping[str, str] = "auto",
     seed: int = 0,
     cache: Path | None = None,
 ) -> dict[str, Oracle]:
@@ -119,7 +119,11 @@ def train_oracles(
         test_y: (N',) or (N', L) labels.
         train_present: modality name to bool (N,); a modality that is not named is present everywhere.
         test_present: the same for the test rows.
-        kind: "auto", "linear", "mlp" or, for images, "conv".
+        kind: "auto", "linear", "mlp" or, for images, "conv"; or a published judge, by the data that it reads:
+            "resnet" (PolyMNIST, MMVM), "strided" (PolyMNIST, MoPoE), "mnist", "svhn" and "text"
+            (MNIST-SVHN-Text, MoPoE), "lenet" (MNIST and SVHN, MMVAE), "portrait" and "characters" (CelebA),
+            "dcgan" and "words" (CUB), "spikes" (rats). One for all, or modality name -> one, "auto" for those
+            that are not named.
         seed: decides the split and the network's start; each modality has its own stream.
         cache: a folder where trained classifiers are kept, and found again by the SHA-256 of what they were
             trained on; a damaged file there is made anew.
@@ -136,7 +140,7 @@ def train_oracles(
         >>> oracles["a"].accuracy, oracles["a"].classes.tolist()
         (1.0, ['x', 'y'])
     """
-    choose("kind", kind, ["auto", "linear", "mlp", "conv"])
+    kinds = kinds_of("kind", kind, train_x)
     checks.same_names("test_x", test_x, train_x)
     for what, present in (("train_present", train_present), ("test_present", test_present)):
         if present is not None:
@@ -153,11 +157,33 @@ def train_oracles(
             if not here.any():
                 raise InputError("no training row has it; leave the modality out.")
             rows = (checks.finite("train_x", x[here]), y[here])
-            one = _train(name, rows, kind, derived_seed(seed, name), cache)
+            one = _train(name, rows, kinds[name], derived_seed(seed, name), cache)
             oracles[name] = _scored(one, held[there], truth[there])
         except InputError as error:
             raise InputError(f"modality {name!r}: {error}") from error
     return oracles
+
+
+def kinds_of(what: str, given: str | Mapping[str, str], names: Iterable[str] | None = None) -> dict[str, str]:
+    """Return what classifier each modality gets: one for all, or by name, "auto" for those left out.
+
+    Without names only the words are checked.
+
+    Example:
+        >>> kinds_of("judges", {"image": "resnet"}, ["image", "text"])
+        {'image': 'resnet', 'text': 'auto'}
+        >>> kinds_of("judges", "resnt", ["image"])  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        counterpoint.errors.InputError: judges is 'resnt'; allowed are auto, ... Did you mean 'resnet'?
+    """
+    for kind in given.values() if isinstance(given, Mapping) else [given]:
+        choose(what, kind, ["auto", *oracle_nets.PLAIN, *oracle_nets.JUDGES])
+    listed = [] if names is None else list(names)
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(listed, given)
+    for name in given if names is not None else ():
+        choose(f"{what}: modality", name, listed)
+    return {name: given.get(name, "auto") for name in listed}
 
 
 def labels_of(what: str, values: Any) -> np.ndarray:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from counterpoint import bounded
 from counterpoint.errors import InputError
 from counterpoint.manifest import EXHIBITS, MANIFEST, SCORES, verify
 
@@ -104,7 +102,7 @@ class Record:
         try:
             with (self.path / "metrics.csv").open(newline="") as file:
                 return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, csv.Error) as error:
             raise InputError(f"{self.path / 'metrics.csv'} is damaged ({error}); restore it.") from error
 
     def exhibits(self) -> dict[str, np.ndarray]:
@@ -115,6 +113,7 @@ class Record:
         from safetensors.numpy import load_file
 
         try:
+            bounded.ordinary(self.path / EXHIBITS, "evaluate the run again.")
             return load_file(self.path / EXHIBITS)
         except (SafetensorError, OSError) as error:
             raise InputError(
@@ -160,10 +159,14 @@ def read_record(folder: Path) -> Record:
     """Read one run, its small files checked against the manifest; the weights are not looked at."""
     verify(folder, skip=(WEIGHTS,))
     try:
-        config = yaml.safe_load((folder / "config.yaml").read_text())
-        read = [json.loads((folder / f).read_text()) for f in ("data_card.json", "environment.json", SCORES)]
+        config = bounded.plain_yaml(bounded.yaml_text(folder / "config.yaml", "restore the run."))
+        read = [
+            bounded.json_of(folder / f, "restore it.") for f in ("data_card.json", "environment.json", SCORES)
+        ]
         record = Record(folder, config, *read)
         _ = record.label, record.beta, record.seed, record.names, read[0]["training"]["rows"]
-    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(f"{folder} cannot be read ({error!r}); it is no run of this version.") from error
     return record

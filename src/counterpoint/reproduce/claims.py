@@ -10,7 +10,12 @@ from counterpoint.report.records import Record
 from counterpoint.report.tables import groups
 
 NEEDED, ALLOWED = ("source", "says"), ("source", "says", "check", "of", "method")
-QUALITIES = ("accuracy", "coherence")
+QUALITIES = {
+    "accuracy": "probe accuracy",
+    "coherence": "coherence",
+    "own_trial": "accuracy of a session's own probe",
+    "other_trial": "accuracy of the others' probe",
+}
 SLACK = 0.05  # of the gaps' spread: fits of neighbouring small betas differ by the chance of their training
 
 
@@ -23,12 +28,14 @@ class Verdict:
         says: The claim, in our words.
         holds: Whether it does in these runs; None if that is not for a machine, or was not measured.
         found: The numbers behind it, as a sentence.
+        where: In which settings.
     """
 
     source: str
     says: str
     holds: bool | None
     found: str
+    where: str = "here"
 
     def told(self) -> str:
         """Return it as one line.
@@ -37,7 +44,8 @@ class Verdict:
             >>> Verdict("A 2024, Figure 1", "more is better", None, "not measured").told()
             'A 2024, Figure 1: more is better. To be looked at: not measured.'
         """
-        said = {True: "Holds here", False: "Does not hold here", None: "To be looked at"}[self.holds]
+        holds = {True: f"Holds {self.where}", False: f"Does not hold {self.where}", None: "To be looked at"}
+        said = holds[self.holds]
         return f"{self.source}: {self.says}. {said}: {self.found}."
 
 
@@ -70,8 +78,10 @@ def check_claims(given: Any, where: str) -> None:
             choose(f"{where}: of", one["of"], QUALITIES)
 
 
-def judge(claims: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> list[Verdict]:
-    """Hold every claim against runs that were scored.
+def judge(
+    claims: Sequence[Mapping[str, Any]], records: Sequence[Record], where: str = "here"
+) -> list[Verdict]:
+    """Hold every claim against runs that were scored; `where` says in which settings.
 
     Example:
         >>> judge([{"source": "A 2024, Figure 1", "says": "more is better"}], [])[0].holds is None
@@ -81,7 +91,7 @@ def judge(claims: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> lis
     found = []
     for one in claims:
         said = CHECKS[one["check"]](one, own) if "check" in one else (None, "see the figures of the report")
-        found.append(Verdict(one["source"], one["says"], *said))
+        found.append(Verdict(one["source"], one["says"], *said, where))
     return found
 
 
@@ -106,7 +116,11 @@ def _bound(claim: Mapping[str, Any], records: Sequence[Record]) -> tuple[bool | 
 
 
 def _front(claim: Mapping[str, Any], records: Sequence[Record]) -> tuple[bool | None, str]:
-    """No other method's beta has more of a quality than every beta of `method` that reconstructs as well."""
+    """No other method's beta has more of a quality than every beta of `method` that reconstructs as well.
+
+    One that reconstructs better than all of `method` has nothing there to be held against: it counts where it
+    has more of the quality than `method` has anywhere, and is told where it has less.
+    """
     quality, method = claim.get("of", "accuracy"), claim.get("method", "mmvm")
     points: dict[str, list[tuple[float, float, str]]] = {}
     measured = [r for r in records if {quality, "reconstruction"} <= r.summary.keys()]
@@ -116,19 +130,23 @@ def _front(claim: Mapping[str, Any], records: Sequence[Record]) -> tuple[bool | 
     own = points.pop(method, [])
     if not own or not points:
         return None, f"there are no runs of {method} and others with {quality}"
+    others = [point for listed in points.values() for point in listed]
+    top, least = max(own, key=lambda point: point[1]), min(x for x, _, _ in own)
     outside = []
-    for x, y, name in (point for listed in points.values() for point in listed):
-        best = max((q for r, q, _ in own if r <= x), default=float("-inf"))
+    for x, y, name in others:
+        best = max((q for r, q, _ in own if r <= x), default=top[1])  # default: x is below `least`
         if y > best:
             outside.append((y - best, name))
-    count = sum(map(len, points.values()))
-    x, y, name = max(own, key=lambda point: point[1])
-    said = f"best {quality} of {name} {y:.3f} at {x:.1f} nats; "
-    if not outside:
-        return True, f"{said}none of {count} points of the others lies outside its front"
-    gap, worst = max(outside)
-    far = "reconstructs better than any of it" if gap == float("inf") else f"is {gap:.3f} above"
-    return False, f"{said}{len(outside)} of {count} points of the others lie outside its front: {worst} {far}"
+    said = f"best {QUALITIES[quality]} of {method} {top[1]:.3f} at {top[0]:.1f} nats"
+    said += f" ({top[2].removeprefix(method + ', ')})" if top[2] != method else ""
+    said += f"; of {len(others)} points of the others {len(outside) or 'none'} outside its front"
+    if outside:
+        gap, worst = max(outside)
+        said += f", the farthest {gap:.3f} above it ({worst})"
+    if beyond := [point for point in others if point[0] < least]:
+        x, y, name = min(beyond)
+        said += f"; {len(beyond)} at fewer nats than any of {method} has, least {x:.1f} with {y:.3f} ({name})"
+    return not outside, said
 
 
 CHECKS: dict[str, Callable[[Mapping[str, Any], Sequence[Record]], tuple[bool | None, str]]] = {

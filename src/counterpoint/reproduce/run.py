@@ -98,7 +98,7 @@ def reproduce(
     if len(done.failed) == len(grid.points):
         return Reproduced(folder, None, done.plan, done.failed, [], [])
     records = [r for r in read_records(folder) if r.name in {p.name for p in grid.points}]
-    verdicts = judge(found.claims, records)
+    verdicts = judge(found.claims, records, "in the small settings" if small else "here")
     lines = beside(_published(grid.once["published"], small), records)
     notes = [v.told() for v in verdicts]
     if small:

@@ -13,6 +13,7 @@ from counterpoint.data import MultimodalData, read
 from counterpoint.data.named import check_named, named, place
 from counterpoint.errors import InputError, choose, nearest, whole
 from counterpoint.estimator import Counterpoint
+from counterpoint.evaluation.oracles import kinds_of
 from counterpoint.measures.listed import MEASURES, PAPER
 from counterpoint.methods import METHODS
 from counterpoint.protocol import hold_out, label_of
@@ -30,6 +31,7 @@ ONCE: dict[str, Any] = {
     "split_seed": 0,
     "measures": list(PAPER),
     "probe_size": None,
+    "judges": "auto",
     "show": 1,
     "published": [],
 }
@@ -173,6 +175,7 @@ def _check_once(once: Mapping[str, Any], where: str) -> None:
     measures = once["measures"]
     for name in [] if measures == "all" else [measures] if isinstance(measures, str) else measures:
         choose(f"{where}: measures", name, MEASURES)
+    kinds_of(f"{where}: judges", once["judges"])
     whole(f"{where}: split_seed", once["split_seed"], least=0)
     whole(f"{where}: show", once["show"], least=0)
     check_published(once["published"], where)

@@ -135,6 +135,7 @@ def prepare(grid: Grid, out: Path) -> tuple[MultimodalData, Task]:
             label,
             seed=grid.once["split_seed"],
             probe_size=grid.once["probe_size"],
+            judges=grid.once["judges"],
             cache=out / "oracles",
         )
         _ready[key] = train, on

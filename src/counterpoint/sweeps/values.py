@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from counterpoint import bounded
 from counterpoint.errors import InputError
 
 # Options whose one value is a list: a list of numbers is a value, a list of lists varies.
@@ -44,15 +45,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         InputError: If the file cannot be read, or holds something else, or one key twice.
     """
+    text = bounded.yaml_text(path, "give a YAML file.")
     try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        said = getattr(error, "strerror", None) or "it is not text"
-        raise InputError(f"{path} cannot be read ({said}); give a YAML file.") from error
-    try:
+        given = bounded.plain_yaml(text, _Loader)
         node = yaml.compose(text, Loader=_Loader)
-        given = yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         said = " ".join(str(error).split())
         raise InputError(f"{path} is not YAML ({said}); see docs/sweeps.md.") from error
     if not isinstance(given, Mapping) or not isinstance(node, yaml.MappingNode):
