@@ -1,17 +1,21 @@
 """Files appear whole or not at all."""
 
 import os
+import re
 import tempfile
+from collections.abc import Container
 from pathlib import Path
 
 from counterpoint.errors import InputError
+
+_HALF = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # what `tempfile` calls the temporary file of a name
 
 
 def write(path: str | Path, content: bytes | str) -> Path:
     """Write a file through a temporary one beside it: written, synced, renamed.
 
     Raises:
-        InputError: If the folder cannot be written to.
+        InputError: If the folder cannot be written to, or is full; what stood there stays.
 
     Example:
         >>> import tempfile
@@ -37,12 +41,35 @@ def write(path: str | Path, content: bytes | str) -> Path:
         os.umask(umask)
         os.chmod(name, 0o666 & ~umask)
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
-        raise
+        if not isinstance(error, OSError):
+            raise
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}; make room, or choose another folder. What stood there "
+            "stays."
+        ) from error
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
     return path
+
+
+def tidy(folder: Path, names: Container[str]) -> None:
+    """Remove what writers of these files left that were killed; the folder must be held, see `locks.alone`.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     for name in (".a.txt.x7k_2q9z", ".b.txt.x7k_2q9z", ".a.txt"):
+        ...         (Path(place) / name).touch()
+        ...     tidy(Path(place), {"a.txt"})
+        ...     sorted(p.name for p in Path(place).iterdir())
+        ['.a.txt', '.b.txt.x7k_2q9z']
+    """
+    for path in folder.glob(".*"):
+        found = _HALF.fullmatch(path.name)
+        if found and found[1] in names:
+            path.unlink(missing_ok=True)

@@ -25,6 +25,8 @@ VERBS = {
     "tune": "a search for the best options, on validation rows",
     "reproduce": "a table or figure of the papers, beside what they published",
     "report": "one HTML file of one run or of hundreds",
+    "push": "a run to the Hugging Face Hub, with a model card and without rows",
+    "pull": "a run from the Hub, every file checked",
     "export": "the figures and tables of a report as SVG, PNG, CSV, LaTeX",
 }
 EXTRAS = {
@@ -32,6 +34,7 @@ EXTRAS = {
     "omics": ("anndata", "mudata", "zarr", "h5py"),
     "report": ("jinja2",),
     "data": ("pooch",),
+    "hub": ("huggingface_hub",),
     "ray": ("ray",),
     "slurm": ("submitit",),
     "tune": ("optuna",),
@@ -74,7 +77,8 @@ def _run(verb: str, function: Callable[..., None], argv: Sequence[str]) -> int:
             function(**arguments)
             sys.stdout.flush()
     except (InputError, TrainingDivergedError) as error:
-        return _complain(f"counterpoint {verb}: {as_typed(str(error), function)}")
+        said = "\n".join([str(error), *getattr(error, "__notes__", [])])
+        return _complain(f"counterpoint {verb}: {as_typed(said, function)}")
     except ImportError as error:
         return _complain(f"counterpoint {verb}: {_what_to_install(error)}")
     except BrokenPipeError:  # the reader of our output has gone, as in `counterpoint methods | head -1`

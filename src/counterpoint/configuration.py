@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import yaml
 
+from counterpoint import bounded
 from counterpoint.errors import InputError, nearest
 from counterpoint.schedules import Schedule
 
@@ -19,8 +20,12 @@ OWN = "own modules"  # stands for a user's networks, which no file of ours can h
 
 def config_text(estimator: "Counterpoint") -> str:
     """Return every constructor argument as YAML."""
+    return _text(estimator, "device", "verbose")
+
+
+def _text(estimator: "Counterpoint", *without: str) -> str:
     params = estimator.get_params(deep=False)
-    plain = {k: _plain(v) for k, v in params.items() if k not in ("device", "verbose")}
+    plain = {k: _plain(v) for k, v in params.items() if k not in without}
     return yaml.safe_dump(plain, sort_keys=False)
 
 
@@ -32,13 +37,12 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     from counterpoint.estimator import Counterpoint
 
+    remedy = "give lines such as 'method: mmvm'."
+    text = bounded.yaml_text(path, remedy)
     try:
-        given = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise InputError(
-            f"{path} cannot be read as YAML ({said}); give lines such as 'method: mmvm'."
-        ) from error
+        given = bounded.plain_yaml(text)
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read as YAML ({error}); {remedy}") from error
     if not isinstance(given, dict):
         raise InputError(f"{path} holds no options; it must be a mapping such as 'method: mmvm'.")
     allowed = Counterpoint().get_params(deep=False)
@@ -65,8 +69,12 @@ def data_digest(
 
 
 def fingerprint(estimator: "Counterpoint", data: str) -> str:
-    """Return a hash of configuration and data, the data by their `data_digest`."""
-    return hashlib.sha256(f"{config_text(estimator)}{data}".encode()).hexdigest()
+    """Return a hash of configuration and data, the data by their `data_digest`.
+
+    How often a fit is retried is left out, so that one that diverged can be resumed with retries.
+    """
+    text = _text(estimator, "device", "verbose", "retries")
+    return hashlib.sha256(f"{text}{data}".encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:

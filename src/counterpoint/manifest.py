@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from counterpoint import atomic
+from counterpoint import atomic, bounded
 from counterpoint.errors import InputError
+from counterpoint.locks import alone
 
 FORMAT = 1
 FILES = (
@@ -23,6 +25,8 @@ SCORES = "scores.json"
 EXHIBITS = "exhibits.safetensors"  # only where an evaluation was kept
 DENSITY = "density-{}.safetensors"  # only those that were fitted
 MANIFEST = "manifest.json"
+_RESTORE = "restore the run, or fit again."
+_PLAIN = re.compile(r"\w[\w.-]*", re.ASCII)  # a name in the folder itself, not a path that leads elsewhere
 
 
 def later(names: Iterable[str]) -> list[str]:
@@ -50,12 +54,16 @@ def replace(folder: Path, contents: Mapping[str, bytes]) -> None:
     Raises:
         InputError: If the directory is not an intact run.
     """
-    files = verify(folder)["files"]
-    new = {name: digest(content) for name, content in contents.items()}
-    write(folder, {**files, **{name: [_digest_of(folder / name), n] for name, n in new.items()}})
-    for name, content in contents.items():
-        atomic.write(folder / name, content)
-    write(folder, {**files, **new})
+    if not folder.is_dir():
+        verify(folder)  # says what is wrong with it
+    with alone(folder, "writer", wait=True):
+        files = verify(folder)["files"]
+        atomic.tidy(folder, {*files, *contents, MANIFEST})
+        new = {name: digest(content) for name, content in contents.items()}
+        write(folder, {**files, **{name: [_digest_of(folder / name), n] for name, n in new.items()}})
+        for name, content in contents.items():
+            atomic.write(folder / name, content)
+        write(folder, {**files, **new})
 
 
 def verify(folder: Path, *, skip: Sequence[str] = ()) -> dict[str, Any]:
@@ -76,16 +84,19 @@ def verify(folder: Path, *, skip: Sequence[str] = ()) -> dict[str, Any]:
         raise InputError(
             f"{folder} has no {MANIFEST}, so it is not a finished run; give another, or fit with resume=True."
         )
+    manifest = bounded.json_of(folder / MANIFEST, _RESTORE)
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
         files = dict(manifest["files"])
         known = manifest["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / MANIFEST} is damaged; restore the run, or fit again.") from error
+        raise InputError(f"{folder / MANIFEST} is damaged; {_RESTORE}") from error
     if known != FORMAT:
         raise InputError(
             f"{folder} has format {known!r}; this version reads {FORMAT}. Use the version that wrote it."
         )
+    for name in files:
+        if not isinstance(name, str) or not _PLAIN.fullmatch(name):
+            raise InputError(f"{folder / MANIFEST} names {name!r}, no file of the run itself; {_RESTORE}")
     for name in (*FILES, *later(files)):
         if name not in skip:
             _check(folder / name, files.get(name))
@@ -116,4 +127,12 @@ def digest(content: bytes) -> str:
 
 
 def _digest_of(path: Path) -> str | None:
-    return digest(path.read_bytes()) if path.exists() else None
+    """Return the hash of a file of a run, or None if it is not there; a large one is read in parts."""
+    if path.is_symlink():
+        raise InputError(f"{path} is a link; a run holds its files itself. Copy what it leads to.")
+    try:
+        bounded.ordinary(path, _RESTORE, None if path.suffix == ".safetensors" else bounded.MOST_TEXT)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from counterpoint import bounded
 from counterpoint.errors import InputError, nearest
 from counterpoint.settings import Settings
 
@@ -33,8 +34,10 @@ def parse(verb: str, function: Callable[..., None], argv: Sequence[str]) -> dict
         InputError: If an argument is unknown, missing, or of the wrong type.
     """
     parser = parser_for(verb, function)
+    words = spelled(argv, hints(function))
+    refuse_code(words)
     try:
-        given = vars(parser.parse_args(_gathered(spelled(argv, hints(function)), function)))
+        given = vars(parser.parse_args(_gathered(words, function)))
     except SystemExit:
         return None
     own = signature(function).parameters
@@ -61,6 +64,40 @@ def parser_for(verb: str, function: Callable[..., None]) -> Any:
     if "settings" in signature(function).parameters:
         parser.add_class_arguments(Settings, skip={*_not_here(function)})
     return parser
+
+
+def refuse_code(words: Sequence[str]) -> None:
+    """Refuse what would make the parser import a class by its name, in words and in config files.
+
+    Raises:
+        InputError: A value names a `class_path`; or a config file is another kind of file, names a further
+            one, or is no plain YAML.
+
+    Example:
+        >>> refuse_code(["--options.rate={class_path: subprocess.Popen}"])
+        Traceback (most recent call last):
+        counterpoint.errors.InputError: an option has a 'class_path', which would import code by its name; \
+give names and numbers.
+    """
+    for word in words:
+        option, equals, value = word.partition("=")
+        given: Any = {option: value} if equals else [word]
+        if option == "--config" and Path(value).exists():
+            text = bounded.yaml_text(Path(value), "give a YAML file, such as the config.yaml of a run.")
+            try:
+                given = bounded.plain_yaml(text)
+            except ValueError as error:
+                raise InputError(
+                    f"the config file holds no options ({error}); it needs lines such as 'epochs: 100'."
+                ) from error
+            if isinstance(given, dict) and "config" in given:
+                raise InputError(
+                    "the config file has an option 'config'; put the other file's lines into it."
+                )
+        if any("class_path" in key.split(".") for key in bounded.keys_of(given)):
+            raise InputError(
+                "an option has a 'class_path', which would import code by its name; give names and numbers."
+            )
 
 
 def hints(function: Callable[..., None]) -> dict[str, Any]:
@@ -247,7 +284,7 @@ def as_typed(message: str, function: Callable[..., None]) -> str:
         >>> as_typed("say which with label=NAME; or overwrite=True.", f)
         'say which with --label NAME; or --overwrite.'
     """
-    names = "|".join(sorted({*hints(function), "resume", "overwrite"}))
+    names = "|".join(sorted({*hints(function), "clip", "overwrite", "resume", "retries"}))
 
     def option(found: re.Match[str]) -> str:
         name, value = found[1], found[2]

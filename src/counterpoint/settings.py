@@ -18,7 +18,7 @@ class Settings:
         target: A label that is to be told from the modalities; it is known in training alone.
         likelihood: auto, a name for all modalities, or {modality: name}.
         network: auto, a kind (mlp, conv, resnet, text, square, radiograph, portrait, dcgan, characters,
-            words), or {modality: kind}.
+            words, portrait_mopoe, characters_mopoe), or {modality: kind}.
         hidden: Units of the hidden layers.
         width: Channels of the convolutional kinds.
         weights: {modality: factor of its distortion}.
@@ -33,6 +33,7 @@ class Settings:
         clip: Largest gradient norm.
         validation: Share of rows held back to choose the best epoch; 0 for none.
         patience: Epochs to wait for a better validation loss; null to never stop early.
+        retries: How often a loss that is not finite sends the fit back an epoch, to half the learning rate.
         precision: float32, bfloat16 or float64.
         device: cpu or cuda.
         seed: Decides everything.
@@ -59,6 +60,7 @@ class Settings:
     clip: float | None = None
     validation: float = 0.1
     patience: int | None = 20
+    retries: int = 0
     precision: str = "float32"
     device: str = "cpu"
     seed: int = 0

@@ -256,7 +256,7 @@ def test_a_model_that_diverges_in_a_stack_stops_with_its_best_state_and_leaves_t
     progress = population(models, seeds, **options).run(poison)
     assert [p.epoch for p in progress] == [6, 4, 6]
     assert all(p.stopped for p in progress)
-    assert progress[1].error.startswith("after epoch 4 these loss terms are not finite: train/total")
+    assert progress[1].error.startswith("in epoch 4 the loss terms train/total")
     assert progress[0].error is progress[2].error is None
     assert torch.equal(weights(models[1]), good["weights"])
     assert progress[1].best_epoch <= 3
@@ -277,7 +277,7 @@ def test_weights_that_are_not_finite_count_as_diverged():
     step = trainer.weights.step
     trainer.weights.step = lambda *given: (step(*given), trainer.weights.P.detach()[0].fill_(math.inf))
     progress = trainer.run()
-    assert progress[0].error == "after epoch 1 the weights are not finite"
+    assert progress[0].error == "in epoch 1 the weights are not finite after the last step"
     assert torch.equal(weights(trainer.models[0]), before)
     assert progress[1].error is None
 
@@ -287,7 +287,7 @@ def test_alone_divergence_is_an_error_that_says_what_to_do():
         trainer.weights.P[0, 0] = math.nan
 
     with pytest.raises(
-        TrainingDivergedError, match=r"after epoch 2 .*train/total.*learning_rate \(now 0.01\).*clip=1.0"
+        TrainingDivergedError, match=r"in epoch 2 .*train/total.*learning_rate \(now 0.01\).*clip=1.0"
     ):
         population([make()], [0], epochs=5).run(poison)
     with pytest.raises(TrainingDivergedError, match="not finite"):

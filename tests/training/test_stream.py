@@ -78,6 +78,41 @@ def test_with_room_for_all_rows_the_fit_is_that_in_memory(path, case):
     assert np.allclose(memory.embed(read(path)), streamed.embed(read(path, backed=True)), atol=1e-4)
 
 
+def test_rows_told_of_two_labels_are_those_in_memory(tmp_path):
+    """A donor of which no cell has the protein; a lane in numbers; translations to another donor."""
+    rng = np.random.default_rng(1)
+    names, donor = np.array([f"c{i}" for i in range(ROWS)]), np.arange(ROWS) % 3
+    obs = pd.DataFrame(
+        {"donor": np.array(["A", "B", "C"])[donor], "lane": np.arange(ROWS) // 60}, index=names
+    )
+    rna = rng.poisson(np.exp(0.3 * rng.normal(size=(ROWS, 7)) + donor[:, None])).astype(np.float32)
+    some = np.flatnonzero((donor < 2) & (np.arange(ROWS) % 5 > 0))
+    prot = (rng.normal(size=(len(some), 4)) + 2 * donor[some][:, None]).astype(np.float32)
+    with warnings.catch_warnings(), ad.settings.override(allow_write_nullable_strings=True):
+        warnings.simplefilter("ignore")
+        parts = {
+            "rna": ad.AnnData(scipy.sparse.csr_matrix(rna), obs=obs),
+            "prot": ad.AnnData(prot, obs=pd.DataFrame(index=names[some])),
+        }
+        mu.MuData(parts).write(tmp_path / "told.h5mu")
+    data, source = read(tmp_path / "told.h5mu"), read(tmp_path / "told.h5mu", backed=True)
+    memory, streamed = (
+        cp.Counterpoint("mopoe", **QUICK).fit(rows, batch=["donor", "lane"]) for rows in (data, source)
+    )
+    assert streamed.preparation_.covariates == memory.preparation_.covariates
+    assert differs(memory.history_, streamed.history_) < 1e-4
+    for own, other in zip(memory.model_.modalities, streamed.model_.modalities, strict=True):
+        assert own.shift.abs().max() > 0.1
+        assert torch.allclose(own.shift, other.shift, atol=1e-4)
+        assert torch.equal(own.known, other.known)
+    assert np.allclose(memory.embed(data), streamed.embed(source), atol=1e-4)
+    told = [m.translate(data, "rna", "prot", as_batch={"donor": "B"}) for m in (memory, streamed)]
+    assert np.allclose(*told, atol=1e-3)
+    assert not np.allclose(
+        told[1], streamed.translate(data, "rna", "prot", as_batch={"donor": "A"}), atol=1e-2
+    )
+
+
 def test_a_small_buffer_learns_as_well(path):
     options = {**QUICK, "epochs": 30, "patience": None}
     memory = cp.Counterpoint("mmvm", **options).fit(read(path))
@@ -201,8 +236,8 @@ def test_the_estimate_is_said_and_refuses(path, monkeypatch, capsys, tmp_path):
     source = read(path, backed=True)
     cp.Counterpoint("mmvm", **QUICK, verbose=1).fit(source)
     assert "from the file: about 0." in capsys.readouterr().err
-    monkeypatch.setattr(streaming, "half_of_memory", lambda: 1e6)
-    with pytest.raises(InputError, match=r"The fit needs about .* GiB are free; take a smaller batch_size"):
+    monkeypatch.setattr(streaming, "half_of_memory", lambda: 1e4)
+    with pytest.raises(InputError, match=r"the fit needs about .* GiB are free; take a smaller batch_size"):
         cp.Counterpoint("mmvm", **QUICK).fit(source, run=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -1,16 +1,15 @@
 """Run a sweep: plan it, hand its jobs to an engine, say what became of every run."""
 
-import fcntl
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from counterpoint import atomic
+from counterpoint import atomic, bounded
 from counterpoint.engines import Outcome, run_jobs
 from counterpoint.errors import InputError, number, whole
+from counterpoint.locks import alone
 from counterpoint.manifest import as_json
 from counterpoint.sweeps.grid import Grid
 from counterpoint.sweeps.job import JOBS, prepare, progress, run_job, write_job
@@ -97,7 +96,9 @@ def sweep(
     _check(workers, stack)
     number("checkpoint_seconds", checkpoint_seconds)
     folder = Path(out).absolute()
-    with _alone(folder):
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"out is {str(folder)!r}, a file; give a folder.")
+    with alone(folder / JOBS, "sweep"):
         train, _ = prepare(grid, folder)
         plan = make_plan(grid, train, folder, workers=workers, stack=stack, before=_sizes(folder))
         if planned is not None:
@@ -135,11 +136,12 @@ def sweep(
 
 def _sizes(folder: Path) -> dict[str, int]:
     """Return how large the stacks were that an earlier sweep formed here."""
-    try:
-        found = json.loads((folder / RECORD).read_text())["stacks"]
-        return {str(k): whole("stack", v) for k, v in found.items()}
-    except FileNotFoundError:
+    if not (folder / RECORD).exists():
         return {}
+    record = bounded.json_of(folder / RECORD, "delete it and sweep again.")
+    try:
+        found = record["stacks"]
+        return {str(k): whole("stack", v) for k, v in found.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / RECORD} is damaged ({error!r}); delete it and sweep again.") from error
 
@@ -162,24 +164,3 @@ def _check(workers: int, stack: int | str) -> None:
     whole("workers", workers)
     if stack != "auto":
         whole("stack", stack)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second sweep; the lock goes with the process, however it ends."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"out is {str(folder)!r}, a file; give a folder.")
-    path = folder / JOBS / "lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; give another folder.") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(
-                f"another sweep is at work in {folder}; wait for it, or give another folder."
-            ) from error
-        yield

@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from counterpoint import atomic
-from counterpoint.errors import InputError
+from counterpoint import atomic, bounded
+from counterpoint.errors import InputError, TrainingDivergedError
 from counterpoint.training.bookkeeping import Progress
 from counterpoint.training.population import Population
 
@@ -57,7 +57,8 @@ class Checkpoint:
         self._write(population)
         epochs = sorted({progress.epoch for _, progress in self._held.values()})
         said = f"epoch {epochs[-1]}" if len(self.fingerprints) == 1 else f"{len(self._held)} models"
-        stop.add_note(f"stopped; {self.path.parent} keeps {said}: fit again with resume=True to go on")
+        how = "resume=True and retries=3" if isinstance(stop, TrainingDivergedError) else "resume=True"
+        stop.add_note(f"stopped; {self.path.parent} keeps {said}: fit again with {how} to go on")
 
     def _write(self, population: Population) -> None:
         started = time.monotonic()
@@ -114,6 +115,7 @@ def held(path: Path) -> list[str]:
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
     """Return the tensors of a checkpoint and what it says of its models."""
     try:
+        bounded.ordinary(path, "delete it and fit again.")
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
@@ -122,7 +124,7 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
             raise ValueError("its weights are not those that were written")
         for entry in about["models"]:
             _ = entry["fingerprint"], entry["place"], entry["progress"], entry["seed"]
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError, RecursionError) as error:
         raise InputError(f"{path} is truncated or damaged ({error}); delete it and fit again.") from error
     return tensors, about["models"]
 

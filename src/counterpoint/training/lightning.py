@@ -46,7 +46,12 @@ def _means(parts: Mapping[str, tuple[Sums, list[int]]], strategy: Any) -> dict[s
     return now
 
 
-def _refuse_ema(options: TrainOptions) -> None:
+def _refuse_what_memory_alone_has(options: TrainOptions) -> None:
+    if options.retries:
+        raise InputError(
+            f"retries is {options.retries}, which the in-memory trainer alone does; for streams leave it out "
+            "and lower learning_rate, or set clip."
+        )
     if options.ema is not None:
         raise InputError(
             f"ema is {options.ema:g}, which the in-memory trainer alone keeps; for streams pass "
@@ -75,7 +80,7 @@ def lightning_module(
     """Return a `LightningModule` that trains the model, keeps `progress` and ends with the best state."""
     from lightning.pytorch import LightningModule
 
-    _refuse_ema(options)
+    _refuse_what_memory_alone_has(options)
 
     class Module(LightningModule):
         def __init__(self) -> None:
@@ -125,7 +130,9 @@ def lightning_module(
         def on_train_epoch_end(self) -> None:  # after the validation
             p, now = self.progress, _means(self.sums, self.trainer.strategy)
             p.step, seconds = self.global_step, time.perf_counter() - self.started
-            if p.close_epoch(now, model.method.at(p.step), seconds, options):
+            where = {k: s.trouble[0].said(k, "its rows") for k, (s, _) in self.sums.items() if s.trouble}
+            told = where.get("train") or where.get("validation")
+            if p.close_epoch(now, model.method.at(p.step), seconds, options, where=told):
                 self.best = [v.detach().clone() for v in self.parameters()]
             self.log_dict(now, sync_dist=True)
             p.refuse_divergence(options.learning_rate)

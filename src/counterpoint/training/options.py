@@ -3,7 +3,7 @@
 import math
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -34,6 +34,8 @@ class TrainOptions:
         validation: Share of the rows held back to choose the best epoch, in [0, 0.9]; 0 trains on all rows
             and keeps the last state.
         patience: Epochs without a better validation loss after which training stops; None never stops early.
+        retries: How often, if a loss is not finite, training goes back to where its epoch began and on with
+            half the learning rate, before it gives up; each model of a stack by itself.
         precision: `"float32"`; `"bfloat16"` runs the networks (not the likelihoods or divergences) in
             bfloat16, where the processor has it; `"float64"`.
 
@@ -57,6 +59,7 @@ class TrainOptions:
     clip: float | None = None
     validation: float = 0.1
     patience: int | None = 20
+    retries: int = 0
     precision: str = "float32"
 
     def __post_init__(self) -> None:
@@ -72,6 +75,7 @@ class TrainOptions:
         number("validation", self.validation, most=0.9)
         if self.patience is not None:
             whole("patience", self.patience)
+        whole("retries", self.retries, least=0)
         choose("precision", self.precision, PRECISIONS)
 
     def rate(self, step: int, steps: int) -> float:
@@ -93,6 +97,15 @@ class TrainOptions:
             return self.learning_rate
         share = (step - rising) / max(last - rising, 1)
         return self.learning_rate * (1 + math.cos(math.pi * min(share, 1.0))) / 2
+
+    def slower(self, times: int) -> "TrainOptions":
+        """Return these options with the learning rate halved so many times.
+
+        Example:
+            >>> TrainOptions(learning_rate=0.8).slower(2).learning_rate
+            0.2
+        """
+        return replace(self, learning_rate=self.learning_rate / 2**times)
 
     @property
     def moves(self) -> bool:
@@ -121,7 +134,7 @@ class TrainOptions:
 
 
 # What may differ from model to model within a stack; the rest decides the shapes of a step.
-OWN = ("epochs", "learning_rate", "warmup", "decay", "ema", "clip", "patience")
+OWN = ("epochs", "learning_rate", "warmup", "decay", "ema", "clip", "patience", "retries")
 
 
 def shared(options: TrainOptions) -> tuple[object, ...]:

@@ -7,17 +7,14 @@ noise, so it sees in a stack what it would see alone. Models that have stopped l
 (E counts models here, experts elsewhere.)
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.func import functional_call, vmap
 
 from counterpoint.batch import Batch, real
-from counterpoint.errors import InputError
 from counterpoint.model import MultimodalVAE
 from counterpoint.objectives import Noise
 from counterpoint.seeds import generator
@@ -26,12 +23,13 @@ from counterpoint.training.graphs import Graph, StepGraph
 from counterpoint.training.options import TrainOptions, check_stack, splits
 from counterpoint.training.pairs import Pairs
 from counterpoint.training.shifts import parts, start_shifts
+from counterpoint.training.states import States
 from counterpoint.training.weights import Weights
 
 _CHUNK = 4096  # rows per validation step
 
 
-class Population:
+class Population(States):
     """Train models of one build on data held in memory.
 
     After `run`, the given models hold their best state (their last, without a validation split).
@@ -83,6 +81,7 @@ class Population:
         each = [options] * len(models) if isinstance(options, TrainOptions) else list(options)
         check_stack(models, each, seeds)
         self.models, self.options, self.seeds = list(models), each, list(seeds)
+        self._given = list(each)
         self.x, self.mask, self.covariates = dict(x), dict(mask), covariates
         self.device = next(iter(self.x.values())).device
         self._graph = StepGraph(self, Graph() if graph is True else graph) if graph else None
@@ -112,17 +111,20 @@ class Population:
             each_stop: Called with a model's place after it has stopped; it holds its best state then.
 
         Raises:
-            TrainingDivergedError: If a loss term of a model that trains alone is no longer finite and nobody
-                is told of stops. Else such a model stops, keeps its best state, and its `error` says why.
+            TrainingDivergedError: If a loss term of a model that trains alone is no longer finite, no retry
+                is left and nobody is told of stops. Else such a model stops, and its `error` says why. It
+                holds its best state either way.
         """
         self._drop_stopped(each_stop)  # of a checkpoint
         while self.running:
-            started = time.perf_counter()
-            sums = self._train_epoch()
+            started, before = time.perf_counter(), self._before()
+            sums, where = self._train_epoch()
             with self.weights.kept():
-                held = self._validate()
-            self._record(sums, held, time.perf_counter() - started)
-            if len(self.models) == 1 and each_stop is None:
+                held, there = self._validate()
+            self._record(sums, held, {**there, **where}, time.perf_counter() - started)
+            self._go_back(before)
+            if len(self.models) == 1 and each_stop is None and self.progress[0].error is not None:
+                self._drop_stopped(None)
                 self.progress[0].refuse_divergence(self.options[0].learning_rate)
             if each_epoch is not None:
                 each_epoch(self)
@@ -148,17 +150,17 @@ class Population:
         """Epochs that the models still in training have behind them, the most of any."""
         return max(self.progress[e].epoch for e in self.running)
 
-    def taken(self) -> list[int]:
-        """Return the optimiser steps that every running model has taken."""
-        return [self.progress[e].step for e in self.running]
+    def _train_epoch(self) -> tuple[dict[str, torch.Tensor], dict[int, str]]:
+        """Take one pass over every running model's training rows.
 
-    def _train_epoch(self) -> dict[str, torch.Tensor]:
-        """Take one pass over every running model's training rows; return the mean terms, name -> (E,)."""
+        Returns:
+            The mean terms, name -> (E,); and place -> where a term was not finite.
+        """
         rows, noise = self._order()
         sums = Sums()
         for index in rows.split(self.options[0].batch_size, 1):
             sums.add(*self.step(index, noise))
-        return sums.mean(rows.shape[1])
+        return sums.mean(rows.shape[1]), sums.where("train", rows)
 
     def _order(self) -> tuple[torch.Tensor, list[torch.Generator]]:
         """Return the order of every running model's training rows in this epoch (E, N), and its noise."""
@@ -231,19 +233,25 @@ class Population:
         return loss.total, dict(loss.terms)
 
     @torch.no_grad()
-    def _validate(self) -> dict[str, torch.Tensor]:
-        """Return the mean terms over the validation rows, with the same noise in every epoch."""
+    def _validate(self) -> tuple[dict[str, torch.Tensor], dict[int, str]]:
+        """Return the same of the validation rows, with the same noise in every epoch."""
         rows = torch.stack([self.splits[e][1] for e in self.running]).to(self.device)
         if not rows.shape[1]:
-            return {}
+            return {}, {}
         noise = [generator(self.seeds[e], "validation", device=self.device) for e in self.running]
         hypers = [self.models[e].method.final() for e in self.running]
         sums = Sums()
         for index in rows.split(_CHUNK, 1):
             sums.add(*self._losses(index, noise, hypers))
-        return sums.mean(rows.shape[1])
+        return sums.mean(rows.shape[1]), sums.where("validation", rows)
 
-    def _record(self, sums: dict[str, torch.Tensor], held: dict[str, torch.Tensor], seconds: float) -> None:
+    def _record(
+        self,
+        sums: dict[str, torch.Tensor],
+        held: dict[str, torch.Tensor],
+        where: Mapping[int, str],
+        seconds: float,
+    ) -> None:
         """Write the epoch into every running model's history, keep its best state, see whether it stops."""
         values = {f"train/{k}": v.tolist() for k, v in sums.items()}
         values |= {f"validation/{k}": v.tolist() for k, v in held.items()}
@@ -251,38 +259,6 @@ class Population:
         for place, e in enumerate(self.running):
             p, now = self.progress[e], {k: v[place] for k, v in values.items()}
             share = seconds / len(self.running)
-            if p.close_epoch(now, self.models[e].method.at(p.step), share, self.options[e], sound[place]):
+            hyper, told = self.models[e].method.at(p.step), where.get(place)
+            if p.close_epoch(now, hyper, share, self.options[e], sound[place], told):
                 self.weights.keep_best(place)
-
-    def state(self, e: int = 0) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-        """Return what a running model needs for an exact resume: tensors, and text for the file's header."""
-        # Row order and noise follow from seed and epoch, so the position is all there is to them.
-        tensors, progress = self.snapshot(e)
-        return tensors, self.position(progress, e)
-
-    def position(self, progress: Progress, e: int = 0) -> dict[str, str]:
-        """Return a position of model e as text."""
-        return {"progress": json.dumps(vars(progress)), "seed": str(self.seeds[e])}
-
-    def snapshot(self, e: int = 0) -> tuple[dict[str, torch.Tensor], Progress]:
-        """Return the tensors of `state` and the position, as they are now: training may go on meanwhile."""
-        tensors = self.weights.state(self.running.index(e))
-        progress = replace(self.progress[e], history=list(self.progress[e].history))
-        return {k: v.clone().cpu() for k, v in tensors.items()}, progress
-
-    def restore(self, states: Mapping[int, tuple[Mapping[str, torch.Tensor], Mapping[str, str]]]) -> None:
-        """Continue models, place -> what `state` returned; before `run`.
-
-        Raises:
-            InputError: If a state is of another model or seed.
-        """
-        for e, (_, text) in states.items():
-            if text["seed"] != str(self.seeds[e]):
-                raise InputError(
-                    "the checkpoint is of another model or seed; resume with the same configuration and data."
-                )
-        found = {e: Progress(**json.loads(text["progress"])) for e, (_, text) in states.items()}
-        taken = [found.get(e, p).step for e, p in enumerate(self.progress)]
-        self.weights.restore({e: tensors for e, (tensors, _) in states.items()}, taken)
-        for e, progress in found.items():
-            self.progress[e] = progress

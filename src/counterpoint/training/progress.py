@@ -24,6 +24,7 @@ class ProgressLine:
     def __init__(self, epochs: int, verbose: int) -> None:
         self.epochs, self.verbose = epochs, verbose
         self._live: Any = None
+        self._retried = 0
 
     def __enter__(self) -> "ProgressLine":
         self._started = time.perf_counter()
@@ -44,6 +45,12 @@ class ProgressLine:
     def show(self, progress: "Progress") -> None:
         """Show the last epoch."""
         if not self.verbose:
+            return
+        if len(progress.retried) > self._retried:
+            self._retried = len(progress.retried)
+            said = f"{progress.retried[-1]}; going back to its start, at half the learning rate"
+            print(said, file=sys.stderr, flush=True)
+        if not progress.history:
             return
         if self._live is not None:
             self._live.update(self.text(progress))

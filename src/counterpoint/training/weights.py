@@ -119,8 +119,7 @@ class Weights:
         self._leaves = [leaf.requires_grad_() for leaf in self._moving(leaves)]
         limits = [o.clip if o.clip is not None else float("inf") for o in self._options]
         self._limits = values.new_tensor(limits)[:, None] if min(limits) < float("inf") else None
-        keeps = [o.ema if o.ema is not None else 0.0 for o in self._options]
-        self._keeps = values.new_tensor(keeps)[:, None]
+        self._keeps = values.new_tensor([o.ema or 0.0 for o in self._options])[:, None]
         self._young = torch.ones_like(self._keeps)
         self._direct = not self._together and self._limits is None
         self.G = values.new_empty((1, 0)) if self._direct else torch.zeros_like(values)
@@ -170,8 +169,8 @@ class Weights:
 
     def _views(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return every parameter as a view of rows (E, n), name -> (E, *shape)."""
-        parts = zip(self._shapes, rows.split(self._sizes, 1), strict=True)
-        return {k: part.view(-1, *shape) for (k, shape), part in parts}
+        split = rows.split(self._sizes, 1)
+        return {k: part.view(-1, *shape) for (k, shape), part in zip(self._shapes, split, strict=True)}
 
     def _moving(self, of: Iterable[torch.Tensor]) -> list[torch.Tensor]:
         """Return what belongs to parameters that move, of one tensor a parameter."""
@@ -272,20 +271,21 @@ class Weights:
     def state(self, e: int) -> dict[str, torch.Tensor]:
         """Return all tensors of row e: weights, best weights, mean and moments; not copied."""
         mean = {} if self.mean is None else {"mean": self.mean[e]}
-        return {
-            "last": self.P[e],
-            "best": self.best[e],
-            **mean,
-            **{f"adam.{k}": v[e] for k, v in self._moments.items()},
-        }
+        moments = {f"adam.{k}": v[e] for k, v in self._moments.items()}
+        return {"last": self.P[e], "best": self.best[e], **mean, **moments}
 
-    def restore(self, states: Mapping[int, Mapping[str, torch.Tensor]], taken: Sequence[int]) -> None:
-        """Take up rows from what `state` returned, place -> tensors.
+    def restore(
+        self,
+        states: Mapping[int, Mapping[str, torch.Tensor]],
+        taken: Sequence[int],
+        options: Sequence[TrainOptions],
+    ) -> None:
+        """Take up rows from what `state` returned, place -> tensors; all go on with these options.
 
         Raises:
             InputError: If one is of another model.
         """
-        values = self.P
+        values, self._options = self.P, list(options)
         for e, tensors in states.items():
             if tensors["last"].shape != values[e].shape or ("mean" in tensors) != (self.mean is not None):
                 raise InputError(
