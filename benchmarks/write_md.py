@@ -178,12 +178,36 @@ def backed(results: dict) -> str:
     return "\n".join(parts)
 
 
+def forecast(results: dict) -> str:
+    rows = []
+    for name, r in results["cases"].items():
+        ratios = r["estimated over true"]
+        rows.append(
+            [
+                f"{name}: {r['described']}, {r['epochs']} epochs",
+                digits(r["peak resident GiB"]),
+                spread(ratios["memory"]),
+                digits(r["true beyond the start, GiB"]),
+                spread(ratios["memory beyond the start"]),
+                digits(r["true s"]),
+                spread(ratios["seconds"]),
+                digits(r["s of estimating"]),
+            ]
+        )
+    head = ["`mmvm`", "peak, GiB", "estimated / true", "of it beyond the start", "estimated / true"]
+    return (
+        "What `fit` prints before it starts, the peak of the process and the seconds of the epochs.\n\n"
+        f"{measured(results)}\n" + table([*head, "s", "estimated / true", "s of estimating"], rows)
+    )
+
+
 SECTIONS: dict[str, tuple[str, Callable[[dict], str]]] = {
     "side_by_side": ("A training step beside other loops", side_by_side),
     "growth": ("How a training step grows", growth),
     "step": ("A training step beside bare loops that know absence", step),
     "probes": ("Probes", probes),
     "backed": ("Rows that stay in their file", backed),
+    "forecast": ("What a fit is said to take", forecast),
     "startup": ("Starting", startup),
 }
 

@@ -91,6 +91,17 @@ def test_rows_in_a_file_join_the_page(tmp_path):
     assert "| peak resident memory, GiB |" in page.read_text()
 
 
+@pytest.mark.slow
+def test_what_a_fit_is_said_to_take_joins_the_page(tmp_path):
+    made("forecast.py", "--quick", "--only", "table", "--out", str(tmp_path / "forecast.json"))
+    found = json.loads((tmp_path / "forecast.json").read_text())["cases"]["table"]
+    assert 0.5 < found["estimated over true"]["memory"]["median"] < 2
+    assert found["estimated s"] > 0 < found["true s"]
+    page = tmp_path / "BENCHMARKS.md"
+    made("write_md.py", "--results", str(tmp_path), "--out", str(page))
+    assert "| table: 2,000 rows of six tables" in page.read_text()
+
+
 @pytest.fixture
 def programs(monkeypatch):
     """The benchmarks can be imported, as they import one another."""

@@ -259,7 +259,7 @@ def test_calling_main_leaves_the_environment_alone(monkeypatch):
 def test_the_first_screen(argv, capsys):
     assert cli.main(argv) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) <= 25
+    assert len(lines) <= 30
     assert {line.split()[0] for line in lines if line.startswith("  ")} == set(cli.VERBS)
     for command in re.split(r"\s{2,}", lines[-1].removeprefix("start:  ")):
         parses(command)

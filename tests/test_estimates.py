@@ -69,6 +69,45 @@ def near(found, truth, within=0.05):
     assert (gap <= 4 * error + 1e-9).all()
 
 
+def by_quadrature(vae, batch, names):
+    """log of the integral over a latent of one dimension, each row with its own column of covariates."""
+    z, found = torch.linspace(-9, 9, 3001, dtype=F), []
+    for n in range(batch.rows):
+        total = torch.distributions.Normal(0.0, 1.0).log_prob(z)
+        told = torch.stack([batch.covariates[n]] * len(z))
+        for name in names:
+            out = vae[name].decoder(torch.cat([z[:, None], told], 1))
+            x, mask = (v[name][n][None].expand(len(z), *v[name].shape[1:]) for v in (batch.x, batch.mask))
+            total = total + vae[name].likelihood.log_prob(out, x, mask)
+        found.append(torch.logsumexp(total, 0) + math.log(float(z[1] - z[0])))
+    return torch.stack(found).detach()
+
+
+@pytest.mark.parametrize("name", ["poe", "mopoe", "mvae", "jmvae", "independent"])
+def test_rows_that_are_told_their_donor_have_its_likelihood(name):
+    vae, rows, told = toy.model(method(name), latent=1, told=3), toy.batch(rows=9), torch.eye(3, dtype=F)
+    with torch.no_grad():
+        for modality in vae.modalities:
+            modality.decoder[0].weight[:, -3:] *= 4  # the donor matters
+        encoders = [*(modality.encoder for modality in vae.modalities), vae.joint or torch.nn.Identity()]
+        for p in (p for encoder in encoders for p in encoder.parameters()):
+            p *= 0.1  # proposals about as wide as the prior
+    found = {}
+    for turn in (0, 1):
+        donor = (torch.arange(9) + turn) % 3
+        batch = Batch(rows.x, rows.mask, told[donor])
+        for targets in (vae.names, vae.names[:1]):
+            alone = [(t,) for t in targets] if name == "independent" else [targets]
+            exact = sum(by_quadrature(vae, batch, names) for names in alone)
+            exact = torch.where(rows.present[: len(targets)].any(0), exact, 0.0)
+            estimate = ask(vae, batch, draws=2000, targets=targets)
+            error = torch.sqrt(1 / estimate.effective - 1 / estimate.draws)
+            assert ((estimate.log_p - exact).abs() <= 4 * error + 1e-9).all()
+            assert error.max() < 0.25
+        found[turn] = exact
+    assert (found[0] - found[1])[rows.present[0]].abs().min() > 0.05
+
+
 @pytest.mark.parametrize("name", SHARED)
 def test_a_wrong_proposal_is_right_to_a_twentieth_of_a_nat_with_more_draws(name):
     found = ask(spoiled(model(method(name, NORMAL.get(name)))), draws=5000)

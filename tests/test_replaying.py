@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import counterpoint as cp
+from counterpoint.cli import main
 from counterpoint.replaying import replay
 from counterpoint.sweeps.grid import read_grid
 from counterpoint.sweeps.run import sweep
@@ -77,6 +78,51 @@ def test_a_run_of_a_sweep_alone_in_its_stack_is_the_fit(tmp_path):
     train = grid.rows()[0]
     for run in sorted((tmp_path / "out").glob("*/manifest.json")):
         assert replay(run.parent, train).same
+
+
+class TestVerb:
+    def fitted(self, folder, monkeypatch, *words):
+        monkeypatch.chdir(folder)
+        np.savez("d.npz", **data(), kind=np.arange(80) % 2)
+        few = ["--epochs", "2", "--latent_dim", "2", "--verbose", "0", "--run", "run"]
+        assert main(["fit", "d.npz", "--labels", "kind", *few, *words]) == 0
+
+    @pytest.mark.parametrize(
+        "words", [(), ("--test", "0.25"), ("--modalities", "protein,rna", "--batch", "kind")]
+    )
+    def test_a_run_remembers_where_its_rows_were_and_how_they_were_read(
+        self, tmp_path, monkeypatch, capsys, words
+    ):
+        self.fitted(tmp_path, monkeypatch, *words)
+        capsys.readouterr()
+        assert main(["replay", "run"]) == 0
+        assert (
+            "run: the weights are the same, to the byte; loss terms of 2 epochs the same"
+            in capsys.readouterr().out
+        )
+        (tmp_path / "moved").mkdir()
+        (tmp_path / "d.npz").rename(tmp_path / "moved" / "d.npz")
+        assert main(["replay", "run"]) == 2
+        assert "d.npz" in capsys.readouterr().err
+        assert main(["replay", "run", "--data", "moved/d.npz"]) == 0
+
+    def test_what_differs_ends_with_1(self, tmp_path, monkeypatch, capsys):
+        self.fitted(tmp_path, monkeypatch)
+        m = cp.load("run")
+        source = json.loads((tmp_path / "run" / "environment.json").read_text())["source"]
+        next(m.model_.parameters()).data.flatten()[0] += 0.25
+        m.source_ = source
+        m.save("run")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["replay", "run"])
+        assert ended.value.code == 1
+        assert "weights differ, by at most 0.25" in capsys.readouterr().out
+
+    def test_a_run_of_python_needs_its_data_in_python(self, tmp_path, capsys):
+        fitted(tmp_path / "run")
+        assert main(["replay", str(tmp_path / "run")]) == 2
+        assert "does not say how its rows were read" in capsys.readouterr().err
 
 
 PROGRAM = """

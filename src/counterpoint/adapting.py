@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from counterpoint import configuration
+from counterpoint import configuration, runs
 from counterpoint.asking import Mask
 from counterpoint.building import new_model, train_options, training_rows
 from counterpoint.data import MultimodalData, Preparation, read
@@ -114,8 +114,9 @@ class Adapting:
         ties = codes_of(data.pairs), codes_of(data.blocks), trainer.covariates
         digest = f"{configuration.data_digest(trainer.x, trainer.mask, *ties)} {_digest(old)}"
         made.data_summary_ = _summary(made, data, prepared, digest, self.data_summary_, new)
-        keeper = made._keeper(trainer, run, resume, overwrite, checkpoint_seconds)
-        made._train(trainer, prepared, run, keeper)
+        with runs.held(run):
+            keeper = made._keeper(trainer, run, resume, overwrite, checkpoint_seconds)
+            made._train(trainer, prepared, run, keeper)
         for parameter, moves in free:
             parameter.requires_grad_(moves)
         return made
@@ -219,7 +220,8 @@ def _prepared(
     words = likelihoods(rows, None, said)
     fitted = Preparation.fit(rows, words, standardise=made.standardise, constant=made.constant)
     covariates = old.covariates and _told(old.covariates, data, new)
-    return Preparation({**old.modalities, **fitted.modalities}, covariates)
+    origin = {**old.origin, **fitted.origin}
+    return Preparation({**old.modalities, **fitted.modalities}, covariates, origin)
 
 
 def _told(covariates: Covariates, data: MultimodalData, new: Sequence[str]) -> Covariates:

@@ -10,9 +10,11 @@ import torch
 from counterpoint import costs, generating, inference
 from counterpoint.batch import Batch
 from counterpoint.batches import average_of, fitted_with, prepared_batch, unshifted
-from counterpoint.data import MultimodalData, Preparation, read
+from counterpoint.data import MultimodalData, Preparation
 from counterpoint.data.backed import Backed
+from counterpoint.data.matching import warn
 from counterpoint.data.multimodal import expand
+from counterpoint.data.query import read_for
 from counterpoint.densities import Density
 from counterpoint.errors import InputError, choose, whole
 from counterpoint.model import MultimodalVAE
@@ -79,9 +81,10 @@ class Questions:
         return batch if given is None else batch.given(inference.check_names(given, model.names, "given"))
 
     def _rows(self, X: Any, mask: Mask) -> MultimodalData:
-        """Return what is asked about, without a target."""
-        data, target = read(X, mask=mask, unobserved="keep"), self._fitted_model().target
-        return data if target not in data.names else data.select([n for n in data.names if n != target])
+        """Return what is asked about, columns in the order of the fit, without a target."""
+        names = self.modalities_  # refuses an estimator that is not fitted
+        found: Any = read_for(X, self.preparation_, names, mask=mask, said=warn)
+        return found
 
     def _seed(self, seed: int | None) -> int:
         return self.seed if seed is None else whole("seed", seed, least=0)

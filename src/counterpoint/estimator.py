@@ -1,22 +1,25 @@
 """The estimator: fit on data of any kind, then ask. Manners of scikit-learn; names and units of the data."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from counterpoint import atomic, configuration, runs
+from counterpoint import atomic, configuration, forecast, runs
 from counterpoint.adapting import Adapting
 from counterpoint.asking import Questions, prepared_batch
 from counterpoint.assembly import Networks
 from counterpoint.building import new_model, prepare, train_options, training_rows
 from counterpoint.data import MultimodalData, Preparation, read
 from counterpoint.data.backed import Backed
-from counterpoint.errors import InputError, number
+from counterpoint.errors import InputError, TrainingDivergedError, number
+from counterpoint.hub import Shared
 from counterpoint.model import MultimodalVAE
+from counterpoint.reading import Reading
 from counterpoint.schedules import Scheduled
-from counterpoint.streaming import fit_backed
+from counterpoint.streaming import Finished, fit_backed
 from counterpoint.targets import Predictions, classes_of
 from counterpoint.training.checkpoint import NAME as CHECKPOINT
 from counterpoint.training.checkpoint import Checkpoint
@@ -25,7 +28,7 @@ from counterpoint.training.population import Population
 from counterpoint.training.progress import ProgressLine
 
 
-class Counterpoint(Questions, Predictions, Adapting, TransformerMixin, BaseEstimator):
+class Counterpoint(Questions, Predictions, Reading, Adapting, Shared, TransformerMixin, BaseEstimator):
     """Learn from several modalities of the same rows, some of them missing.
 
     Args:
@@ -54,6 +57,8 @@ class Counterpoint(Questions, Predictions, Adapting, TransformerMixin, BaseEstim
         clip: Largest gradient norm, or None.
         validation: Share of rows held back to choose the best epoch; 0 for none.
         patience: Epochs to wait for a better validation loss, or None.
+        retries: How often, if a loss is not finite, the fit goes back to where the epoch began and on at half
+            the learning rate, before it gives up.
         precision: `"float32"`, `"bfloat16"` or `"float64"`.
         device: `"cpu"` or `"cuda"`.
         seed: Decides everything: initial weights, split, order, noise.
@@ -101,6 +106,7 @@ class Counterpoint(Questions, Predictions, Adapting, TransformerMixin, BaseEstim
         clip: float | None = None,
         validation: float = 0.1,
         patience: int | None = 20,
+        retries: int = 0,
         precision: str = "float32",
         device: str = "cpu",
         seed: int = 0,
@@ -128,6 +134,7 @@ class Counterpoint(Questions, Predictions, Adapting, TransformerMixin, BaseEstim
         self.clip = clip
         self.validation = validation
         self.patience = patience
+        self.retries = retries
         self.precision = precision
         self.device = device
         self.seed = seed
@@ -164,7 +171,8 @@ class Counterpoint(Questions, Predictions, Adapting, TransformerMixin, BaseEstim
 
         Raises:
             InputError: If data or options cannot be used; before any training.
-            TrainingDivergedError: If a loss term stops being finite.
+            TrainingDivergedError: If a loss term stops being finite and no retry is left; the estimator then
+                holds the best epoch before, and the run directory the last.
         """
         self.batch = self.batch if batch is None else batch
         if isinstance(X, Backed):
@@ -174,11 +182,16 @@ class Counterpoint(Questions, Predictions, Adapting, TransformerMixin, BaseEstim
         train_options(self, len(data))  # refuse bad options before anything else
         data = training_rows(self, data, y)
         prepared = prepare(self, data)
-        trainer = self._trainer(data, prepared)
+        model, said = new_model(self, prepared), self.verbose > 0
+        told = forecast.of_fit(self, data, prepared, model, written=run is not None, said=said)
+        trainer = self._trainer(data, prepared, model)
         ties = codes_of(data.pairs), codes_of(data.blocks), trainer.covariates
         self._summarise(data, configuration.data_digest(trainer.x, trainer.mask, *ties))
-        keeper = self._keeper(trainer, run, resume, overwrite, checkpoint_seconds)
-        self._train(trainer, prepared, run, keeper)
+        with runs.held(run):
+            keeper = self._keeper(trainer, run, resume, overwrite, checkpoint_seconds)
+            if told is not None and said:
+                print(f"{self.method}: {told.line(trainer.progress[0].epoch)}", file=sys.stderr, flush=True)
+            self._train(trainer, prepared, run, keeper)
         return self
 
     def _train(
@@ -194,18 +207,20 @@ class Counterpoint(Questions, Predictions, Adapting, TransformerMixin, BaseEstim
 
             try:
                 trainer.run(each_epoch)
-            except KeyboardInterrupt as stop:
+            except (KeyboardInterrupt, TrainingDivergedError) as stop:
                 if keeper is not None:
                     keeper.interrupted(trainer, stop)
+                if isinstance(stop, TrainingDivergedError) and trainer.progress[0].best_epoch:
+                    self._fitted(trainer, 0, prepared)
                 raise
         self._fitted(trainer, 0, prepared)
         if run is not None and keeper is not None:
             self.save(run)
             keeper.remove()
 
-    def _summarise(self, data: MultimodalData, digest: str) -> None:
+    def _summarise(self, data: MultimodalData | Backed, digest: str) -> None:
         """Note what is trained on."""
-        data = training_rows(self, data)
+        data = data if isinstance(data, Backed) else training_rows(self, data)
         self.data_summary_ = {
             "rows": len(data),
             "present": {k: int(v.sum()) for k, v in data.present().items()},
@@ -248,13 +263,15 @@ class Counterpoint(Questions, Predictions, Adapting, TransformerMixin, BaseEstim
         beside: dict[str, Any] = {"codes": codes, "blocks": blocks, "covariates": b.covariates}
         return Population(models, b.x, b.mask, how, [self.seed], **beside)
 
-    def _fitted(self, trainer: Population, e: int, prepared: Preparation) -> None:
+    def _fitted(self, trainer: Population | Finished, e: int, prepared: Preparation) -> None:
         """Take over model e of a finished trainer."""
         progress = trainer.progress[e]
         self.model_, self.preparation_ = trainer.models[e].eval(), prepared
         self.history_, self.best_epoch_ = progress.history, progress.best_epoch
         self.densities_ = {}  # those of an earlier fit were over other latents
         self.data_summary_["best_epoch"] = progress.best_epoch
+        if progress.retried:
+            self.data_summary_["retried"] = progress.retried
 
     def save(self, run: str | Path) -> Path:
         """Write the run directory: configuration, weights, data card, metrics, environment, model card.

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def environment(estimator: "Counterpoint") -> dict[str, Any]:
-    """Return what the run was made with: versions, device, threads, seed, git commit."""
+    """Return what the run was made with: versions, device, threads, seed, git commit.
+
+    Beside it, of `counterpoint fit`, `source`: where the rows lay and how they were read, for `replay`.
+    """
     packages = {}
     for name in ("counterpoint", "torch", "numpy", "scipy", "scikit-learn", "safetensors"):
         try:
@@ -28,6 +31,7 @@ def environment(estimator: "Counterpoint") -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "seed": estimator.seed,
         "git_commit": _commit(),
+        **({"source": estimator.source_} if hasattr(estimator, "source_") else {}),
     }
 
 

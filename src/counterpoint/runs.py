@@ -2,9 +2,9 @@
 
 import csv
 import io
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from counterpoint import atomic, configuration, manifest, provenance
-from counterpoint.building import new_model
+from counterpoint import atomic, bounded, configuration, manifest, provenance
 from counterpoint.data import Preparation
 from counterpoint.densities import KINDS, Density, pack, unpack
 from counterpoint.errors import InputError
+from counterpoint.locks import alone
 from counterpoint.manifest import DENSITY, EXHIBITS, FORMAT, MANIFEST, SCORES, as_json, digest, later, verify
+from counterpoint.rebuilding import rebuilt
+from counterpoint.training.checkpoint import NAME as CHECKPOINT
 from counterpoint.training.options import check_device
 
 if TYPE_CHECKING:
@@ -42,12 +44,9 @@ def save(estimator: "Counterpoint", run: str | Path, scores: Mapping[str, Any] |
         "preparation": estimator.preparation_.to_dict(),
         "training": estimator.data_summary_,
     }
-    tensors = {k: v.detach().cpu().contiguous() for k, v in estimator.model_.state_dict().items()}
-    # One entry: safetensors writes several in any order.
-    header = {"card": digest(as_json(card["preparation"]))}
     contents: dict[str, bytes] = {
         "config.yaml": configuration.config_text(estimator).encode(),
-        "model.safetensors": to_bytes(tensors, metadata=header),
+        "model.safetensors": weights_of(estimator),
         "data_card.json": as_json(card),
         "metrics.csv": _metrics(estimator.history_),
         "scores.json": as_json(dict(scores or {})),
@@ -58,11 +57,20 @@ def save(estimator: "Counterpoint", run: str | Path, scores: Mapping[str, Any] |
         contents[DENSITY.format(kind)] = pack(density)
     for name, content in contents.items():
         atomic.write(folder / name, content)
+    atomic.tidy(folder, {*contents, MANIFEST, CHECKPOINT})
     manifest.write(folder, {k: digest(v) for k, v in contents.items()})
     for name in later(p.name for p in folder.iterdir()):
         if name not in contents:
             (folder / name).unlink()  # it was of the run that stood here before
     return folder
+
+
+def weights_of(estimator: "Counterpoint") -> bytes:
+    """Return the weights of a fitted estimator as a run's file holds them: equal weights, equal bytes."""
+    tensors = {k: v.detach().cpu().contiguous() for k, v in estimator.model_.state_dict().items()}
+    # One entry: safetensors writes several in any order.
+    header = {"card": digest(as_json(estimator.preparation_.to_dict()))}
+    return to_bytes(tensors, metadata=header)
 
 
 def add_scores(
@@ -140,23 +148,13 @@ def load(
         )
     estimator.device = device
     estimator.preparation_ = Preparation.from_dict(card["preparation"])
-    model = new_model(estimator, estimator.preparation_)
     tensors, header = read_tensors(folder / "model.safetensors")
     if header.get("card") != digest(as_json(card["preparation"])):
         raise InputError(
             f"the weights in {folder} were trained on other data than its data card describes; take both "
             "from one run."
         )
-    wanted = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    found = {k: tuple(v.shape) for k, v in tensors.items()}
-    if wanted != found:
-        wrong = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))[0]
-        raise InputError(
-            f"the weights in {folder} do not fit its configuration: {wrong} is {found.get(wrong)}, not "
-            f"{wanted.get(wrong)}."
-        )
-    dtype = next(iter(tensors.values())).dtype
-    model.to(dtype).load_state_dict(tensors)
+    model = rebuilt(estimator, estimator.preparation_, tensors, folder)
     estimator.model_ = model.to(device).eval()
     estimator.data_summary_ = card["training"]
     estimator.history_ = _history(folder / "metrics.csv")
@@ -181,12 +179,25 @@ def read_card(path: Path) -> dict[str, Any]:
     Raises:
         InputError: If it is damaged.
     """
+    card = bounded.json_of(path, "restore it, or fit again.")
     try:
-        card = json.loads(path.read_text())
         _ = card["training"]["best_epoch"], card["preparation"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged; restore it, or fit again.") from error
     return card
+
+
+def scores_of(run: str | Path) -> dict[str, Any]:
+    """Return what evaluations kept in a run.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    path = _path(run) / SCORES
+    scores = bounded.json_of(path, "restore it, or fit again.")
+    if not isinstance(scores, dict) or not isinstance(scores.get("split") or {}, dict):
+        raise InputError(f"{path} is damaged; restore it, or fit again.")
+    return scores
 
 
 def check_folder(run: str | Path, overwrite: bool = False) -> Path:
@@ -215,6 +226,20 @@ def check_folder(run: str | Path, overwrite: bool = False) -> Path:
     return folder
 
 
+@contextmanager
+def held(run: str | Path | None) -> Iterator[None]:
+    """Hold the directory that a fit writes, if there is one, against other fits.
+
+    Raises:
+        InputError: If another fit holds it, or no run may be written there.
+    """
+    if run is None:
+        yield
+    else:
+        with alone(check_folder(run, overwrite=True), "fit"):
+            yield
+
+
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Return the tensors and the header of a safetensors file.
 
@@ -222,6 +247,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         InputError: If it is damaged.
     """
     try:
+        bounded.ordinary(path, "restore it, or fit again.")
         with safe_open(path, framework="pt") as file:
             return {k: file.get_tensor(k) for k in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
@@ -241,5 +267,5 @@ def _history(path: Path) -> list[dict[str, float]]:
         with path.open(newline="") as file:
             rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
         return [{k: int(v) if k in ("epoch", "step") else v for k, v in row.items()} for row in rows]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, csv.Error, OverflowError) as error:
         raise InputError(f"{path} is damaged ({error}); restore it, or fit again.") from error

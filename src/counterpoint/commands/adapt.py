@@ -1,9 +1,14 @@
 """The verb by which a new modality or session joins a trained model."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from counterpoint.commands.parts import say_next
 from counterpoint.errors import InputError
+
+if TYPE_CHECKING:
+    from counterpoint.data import MultimodalData
+    from counterpoint.estimator import Counterpoint
 
 
 def adapt(
@@ -16,6 +21,8 @@ def adapt(
     window: str | None = None,
     bin: str | None = None,
     aligned: bool = True,
+    layers: dict[str, str] | None = None,
+    obsm: dict[str, str] | None = None,
     likelihood: str | dict[str, str] | None = None,
     network: str | dict[str, str] | None = None,
     epochs: int | None = None,
@@ -37,6 +44,8 @@ def adapt(
         window: Of the sessions' trials, as it was for the old ones, such as 250:500ms.
         bin: Width of the bins that become rows, as it was for the old ones, such as 10ms.
         aligned: Pair bins at the same time of a trial alone.
+        layers: {modality: layer} of an .h5ad or .h5mu; old modalities need that of the run.
+        obsm: {name of a further modality: key of obsm} of an .h5ad; likewise.
         likelihood: Of what is new: a name, or {modality: name}; what the run was given, unless said.
         network: Of what is new: a kind (mlp, conv, resnet, text), or {modality: kind}; likewise.
         epochs: At most so many passes; as many as the run, unless given.
@@ -52,7 +61,8 @@ def adapt(
     old = runs.load(trained)
     old.verbose = verbose
     how = pairing(pair_on, window, bin, aligned)
-    found = rows_of(data, how, modalities, labels)
+    found = rows_of(data, how, modalities, labels, layers=layers, obsm=obsm)
+    _check_origin(old, found)
     added = [name for name in found.names if name not in old.preparation_.names]
     folder = run or "-".join([trained.rstrip("/"), *added])
     if added and Path(folder).resolve() == Path(trained).resolve():
@@ -80,3 +90,18 @@ def adapt(
     if how:
         return say_next("report", folder)
     say_next("embed", folder, *data)
+
+
+def _check_origin(old: "Counterpoint", found: "MultimodalData") -> None:
+    """Refuse real values of an old modality that were read from another place than those it was fitted on."""
+    from counterpoint.data.checks import REAL
+
+    for name, kept in old.preparation_.origin.items():
+        here = found.origin.get(name)
+        if here and here != kept and "pair_on" not in kept and old.preparation_[name].likelihood in REAL:
+            (what, was), (other, now) = next(iter(kept.items())), next(iter(here.items()))
+            option = {"layer": "layers", "obsm": "obsm"}[what]
+            raise InputError(
+                f"modality {name!r} was fitted on {what} {was!r}, and was read from {other} {now!r} here; "
+                f"name the one in the same units: --{option} '{{{name}: {was}}}'."
+            )

@@ -1,9 +1,11 @@
 """Verbs that ask a run about rows, and write the answer."""
 
+from collections import Counter
+from typing import TYPE_CHECKING
+
 from counterpoint.commands.parts import (
     CELLS,
-    asked,
-    asked_cells,
+    check_answers,
     check_ending,
     names,
     say_next,
@@ -11,6 +13,12 @@ from counterpoint.commands.parts import (
     write_latents,
     write_npz,
 )
+from counterpoint.commands.sources import Told, asked, asked_cells, by_parts, remark
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from counterpoint.data import MultimodalData
 
 
 def embed(
@@ -20,6 +28,12 @@ def embed(
     out: str = "embedding.npz",
     how: str = "mixture",
     remove_batch: bool = False,
+    missing_features: str = "refuse",
+    layers: dict[str, str] | None = None,
+    obsm: dict[str, str] | None = None,
+    window: str | None = None,
+    bin: str | None = None,
+    backed: bool = False,
 ) -> None:
     """Write the latents of rows: the joint one, and each modality's own (NaN where it is absent).
 
@@ -31,17 +45,25 @@ def embed(
             .parquet with the column `id`; or a .h5mu or .h5ad, a copy of the data with `obsm["X_cp"]`.
         how: mixture, precision (weighed by it) or product of the observed posteriors.
         remove_batch: Of the joint latents, take away what is left of the mean shift of every batch.
+        missing_features: refuse rows that lack a feature of the run, or impute it.
+        layers: {modality: layer} of an .h5ad or .h5mu; those of the run unless given.
+        obsm: {modality: key of obsm} of an .h5ad; those of the run unless given.
+        window: Of sessions' trials, such as 250:500ms; that of the run unless given.
+        bin: Width of the bins that become rows, such as 10ms; that of the run unless given.
+        backed: Leave the values in the file; ask a block of rows at a time.
     """
+    told = Told(missing_features, layers, obsm, window, bin, backed)
     check_ending(out, ".csv", ".parquet", *CELLS)
     if out.endswith(CELLS):
-        _into_cells(run, data, out, given=names(given), how=how, remove_batch=remove_batch)
-        return say_next("impute", run, data)
-    estimator, found = asked(run, data)
+        _into_cells(run, data, out, told, given=names(given), how=how, remove_batch=remove_batch)
+        return say_next("impute", run, data, **told.typed())
+    estimator, found = asked(run, data, told)
     joint = estimator.embed(found, names(given), how=how, remove_batch=remove_batch)
     each = {f"modality/{k}": v for k, v in estimator.embed_each(found).items()}
     write_latents(out, {"joint": joint, **each}, found.rows)
     print(f"{joint.shape[0]} rows x {joint.shape[1]} dimensions · wrote {out}: {', '.join(['joint', *each])}")
-    say_next("impute", run, data)
+    remark(estimator, found)
+    say_next("impute", run, data, **told.typed())
 
 
 def translate(
@@ -54,6 +76,12 @@ def translate(
     draws: int = 0,
     how: str = "mixture",
     as_batch: dict[str, str] | None = None,
+    missing_features: str = "refuse",
+    layers: dict[str, str] | None = None,
+    obsm: dict[str, str] | None = None,
+    window: str | None = None,
+    bin: str | None = None,
+    backed: bool = False,
 ) -> None:
     """Write one modality as it follows from others.
 
@@ -66,13 +94,26 @@ def translate(
         draws: Latent draws to average; 0 decodes the posterior means.
         how: mixture, precision (weighed by it) or product of the observed posteriors.
         as_batch: Decode as if every row came from there: --as_batch.donor A.
+        missing_features: refuse rows that lack a feature of the run, or impute it.
+        layers: {modality: layer} of an .h5ad or .h5mu; those of the run unless given.
+        obsm: {modality: key of obsm} of an .h5ad; those of the run unless given.
+        window: Of sessions' trials, such as 250:500ms; that of the run unless given.
+        bin: Width of the bins that become rows, such as 10ms; that of the run unless given.
+        backed: Leave the values in the file; ask a block of rows at a time.
     """
+    told = Told(missing_features, layers, obsm, window, bin, backed)
     check_ending(out)
-    estimator, found = asked(run, data)
-    made = estimator.translate(found, names(source), target, draws=draws, how=how, as_batch=as_batch)
-    write_npz(out, {target: made})
-    print(f"{target} {made.shape} from {source} · wrote {out}")
-    say_next("impute", run, data)
+    estimator, found = asked(run, data, told)
+    read, as_told = names(source) or (), {"draws": draws, "how": how, "as_batch": as_batch}
+
+    def ask(part: "MultimodalData", block: int) -> "dict[str, np.ndarray]":
+        return {target: estimator.translate(part, read, target, seed=estimator.seed + block, **as_told)}
+
+    made = by_parts(found, ask)
+    write_npz(out, made)
+    print(f"{target} {made[target].shape} from {source} · wrote {out}")
+    remark(estimator, found)
+    say_next("impute", run, data, **told.typed())
 
 
 def impute(
@@ -83,6 +124,12 @@ def impute(
     draws: int = 32,
     how: str = "mixture",
     as_batch: dict[str, str] | None = None,
+    missing_features: str = "refuse",
+    layers: dict[str, str] | None = None,
+    obsm: dict[str, str] | None = None,
+    window: str | None = None,
+    bin: str | None = None,
+    backed: bool = False,
 ) -> None:
     """Write what is missing: filled table, mean and standard deviation.
 
@@ -95,32 +142,47 @@ def impute(
         draws: Predictive draws.
         how: mixture, precision (weighed by it) or product of the observed posteriors.
         as_batch: Decode as if every row came from there: --as_batch.donor A.
+        missing_features: refuse rows that lack a feature of the run, or impute it.
+        layers: {modality: layer} of an .h5ad or .h5mu; those of the run unless given.
+        obsm: {modality: key of obsm} of an .h5ad; those of the run unless given.
+        window: Of sessions' trials, such as 250:500ms; that of the run unless given.
+        bin: Width of the bins that become rows, such as 10ms; that of the run unless given.
+        backed: Leave the values in the file; ask a block of rows at a time.
     """
+    told = Told(missing_features, layers, obsm, window, bin, backed)
     from counterpoint.report.screen import show_table
 
     check_ending(out, *CELLS)
     if out.endswith(CELLS):
-        _into_cells(run, data, out, to=names(to), impute=True, how=how, draws=draws, as_batch=as_batch)
-        return say_next("embed", run, data)
-    estimator, found = asked(run, data)
-    made = estimator.impute(found, names(to), draws=draws, how=how, as_batch=as_batch)
-    parts = {
-        f"{k}/{part}": getattr(v, part) for k, v in made.items() for part in ("filled", "mean", "spread")
-    }
-    write_latents(out, parts, found.rows)
+        _into_cells(run, data, out, told, to=names(to), impute=True, how=how, draws=draws, as_batch=as_batch)
+        return say_next("embed", run, data, **told.typed())
+    estimator, found = asked(run, data, told)
+    wanted = list(estimator.modalities_) if to is None else names(to) or []
+    check_answers(found, estimator.preparation_, wanted)
+    as_told = {"draws": draws, "how": how, "as_batch": as_batch}
+    absent, counted = Counter[str](), dict.fromkeys(wanted, "rows")
+
+    def ask(part: "MultimodalData", block: int) -> "dict[str, np.ndarray]":
+        made = estimator.impute(part, wanted, seed=estimator.seed + block, **as_told)
+        for name in (name for name in made if name in part.mask):
+            absent[name] += int((~part.mask[name]).sum())
+            counted[name] = unit(part, name)
+        return {f"{k}/{of}": getattr(v, of) for k, v in made.items() for of in ("filled", "mean", "spread")}
+
+    write_latents(out, by_parts(found, ask), found.rows)
     cells = [["modality", "missing", "counted in"]]
-    for name in made:
-        absent = int((~found.mask[name]).sum()) if name in found.mask else "all"
-        cells.append([name, f"{absent}", unit(found, name)])
+    cells += [[n, str(absent[n]) if n in absent else "all", counted[n]] for n in wanted]
     show_table(cells)
     print(f"wrote {out}")
-    say_next("embed", run, data)
+    remark(estimator, found)
+    say_next("embed", run, data, **told.typed())
 
 
 def _into_cells(
     run: str,
     data: str,
     out: str,
+    told: Told,
     *,
     given: list[str] | None = None,
     to: list[str] | None = None,
@@ -134,7 +196,7 @@ def _into_cells(
     from counterpoint.data.omics_annotate import annotate
     from counterpoint.data.omics_files import write_file
 
-    cells, estimator, found = asked_cells(run, data, out)
+    cells, estimator, found = asked_cells(run, data, out, told)
     to = list(estimator.modalities_) if impute and to is None else to
     made = annotate(
         cells,
@@ -149,6 +211,7 @@ def _into_cells(
     )
     write_file(out, cells)
     print(f"{len(found)} cells, none dropped · wrote {out}: {', '.join(made)}")
+    remark(estimator, found)
 
 
 def predict(
@@ -158,6 +221,12 @@ def predict(
     out: str = "predictions.npz",
     draws: int = 0,
     how: str = "mixture",
+    missing_features: str = "refuse",
+    layers: dict[str, str] | None = None,
+    obsm: dict[str, str] | None = None,
+    window: str | None = None,
+    bin: str | None = None,
+    backed: bool = False,
 ) -> None:
     """Write the label of rows that come without: the most probable class, and all probabilities.
 
@@ -168,11 +237,24 @@ def predict(
         out: The .npz to write: `label`, `probability`, `classes`.
         draws: Latent draws to average; 0 decodes the posterior means.
         how: mixture, precision (weighed by it) or product of the observed posteriors.
+        missing_features: refuse rows that lack a feature of the run, or impute it.
+        layers: {modality: layer} of an .h5ad or .h5mu; those of the run unless given.
+        obsm: {modality: key of obsm} of an .h5ad; those of the run unless given.
+        window: Of sessions' trials, such as 250:500ms; that of the run unless given.
+        bin: Width of the bins that become rows, such as 10ms; that of the run unless given.
+        backed: Leave the values in the file; ask a block of rows at a time.
     """
+    told = Told(missing_features, layers, obsm, window, bin, backed)
     check_ending(out)
-    estimator, found = asked(run, data)
-    p = estimator.predict_proba(found, names(given), draws=draws, how=how)
+    estimator, found = asked(run, data, told)
+
+    def ask(part: "MultimodalData", block: int) -> "dict[str, np.ndarray]":
+        seed = estimator.seed + block
+        return {"p": estimator.predict_proba(part, names(given), draws=draws, how=how, seed=seed)}
+
+    p = by_parts(found, ask)["p"]
     write_npz(out, {"label": estimator.answers(p), "probability": p, "classes": estimator.classes_})
     rows, classes = p.shape
     print(f"{estimator.target} of {rows} rows, {classes} classes · wrote {out}: label, probability, classes")
-    say_next("embed", run, data)
+    remark(estimator, found)
+    say_next("embed", run, data, **told.typed())

@@ -1,7 +1,5 @@
 """The verb that makes rows from nothing."""
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from counterpoint.commands.parts import check_ending, say_next, write_npz
@@ -66,14 +64,14 @@ def sample(
 def _fitted(run: str, data: str, density: str, components: int | None, seed: int) -> "Counterpoint":
     """Fit a density on the run's training rows, and keep it."""
     from counterpoint import runs
-    from counterpoint.commands.sources import rows_of
+    from counterpoint.commands.sources import as_fitted, rows_of
     from counterpoint.protocol import hold_out
 
     estimator = runs.load(run)
-    split = json.loads((Path(run) / "scores.json").read_text()).get("split")
-    how = (split or {}).get("sessions", {})  # of which the data are a folder
-    labels = None if split is None or how else [split["label"]]
-    found = rows_of([data], how, estimator.modalities_, labels)
+    split = runs.scores_of(run).get("split")
+    as_read = as_fitted(estimator, split, data)  # of sessions the data are a folder
+    labels = None if split is None or as_read["how"] else [split["label"]]
+    found = rows_of([data], modalities=estimator.modalities_, labels=labels, **as_read)
     if split is not None:
         found, _ = hold_out(found, split["test"], split["label"], split["seed"])
     rows = estimator.data_summary_["rows"]

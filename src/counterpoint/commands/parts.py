@@ -11,44 +11,6 @@ if TYPE_CHECKING:
 CELLS = (".h5mu", ".h5ad")  # files of AnnData and MuData that a verb writes
 
 
-def asked(run: str, data: Any) -> tuple[Any, Any]:
-    """Load a run, and read what of its modalities the data have: a path, an AnnData or a MuData."""
-    from counterpoint import runs
-    from counterpoint.data import read
-    from counterpoint.data.categories import labels_with
-    from counterpoint.data.omics import read_for
-    from counterpoint.data.omics_files import is_file, is_object
-
-    estimator = runs.load(run)
-    labels = labels_with(data, None, estimator.batch)
-    if is_object(data) or is_file(data):
-        return estimator, read_for(estimator, data)
-    try:
-        # a file may hold arrays that are none of ours
-        found = read(data, modalities=estimator.modalities_, labels=labels)
-    except InputError:
-        found = read(data, labels=labels)  # some are absent
-    wanted = [n for n in estimator.modalities_ if n in found.names]
-    if not wanted:
-        raise InputError(
-            f"{data} has none of the run's modalities ({', '.join(estimator.modalities_)}); it has "
-            f"{', '.join(found.names)}."
-        )
-    return estimator, found.select(wanted)
-
-
-def asked_cells(run: str, data: str, out: str) -> tuple[Any, Any, Any]:
-    """Return the AnnData or MuData of a file, with the run and its rows, if `out` may be written from it."""
-    from pathlib import Path
-
-    from counterpoint.data.omics_files import check_out, is_file, open_file
-
-    there = is_file(data) and Path(data).exists()
-    cells = open_file(Path(data)) if there else None
-    check_out(out, cells, data)
-    return cells, *asked(run, cells)
-
-
 def check_ending(out: str, *others: str) -> None:
     """Refuse a name that ends neither in .npz nor in one of the others; verbs ask before they compute.
 
@@ -62,6 +24,31 @@ def check_ending(out: str, *others: str) -> None:
     if not out.endswith(endings):
         said = " or ".join(filter(None, (", ".join(endings[:-1]), endings[-1])))
         raise InputError(f"out is {out!r}; its name must end in {said}.")
+
+
+def check_answers(found: Any, prepared: Any, wanted: list[str]) -> None:
+    """Refuse imputations of rows that stay in their file if the answers would not fit into memory.
+
+    Args:
+        found: The rows.
+        prepared: The run's preparation.
+        wanted: What is imputed: what was read or filled, mean and spread, 8 bytes a value.
+
+    Raises:
+        InputError: Says how much it would be, and what to do.
+    """
+    import numpy as np
+
+    from counterpoint.data.backed import Backed
+    from counterpoint.data.omics_matrices import GIB, half_of_memory
+
+    each = {n: 24 * len(found) * int(np.prod(prepared[n].event)) for n in wanted if n in prepared.names}
+    need, most = sum(each.values()), half_of_memory()
+    if isinstance(found, Backed) and need > most:
+        raise InputError(
+            f"what is imputed of {len(found)} rows is {need / GIB:.1f} GiB, allowed is {most / GIB:.1f} GiB; "
+            "name fewer modalities with to=NAME, or give a part of the rows."
+        )
 
 
 def write_npz(path: str, arrays: dict[str, Any]) -> None:
@@ -189,6 +176,16 @@ def _mean(values: list[float]) -> float:
 def names(text: str | None) -> list[str] | None:
     """Return the words of a list with commas."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def said(given: dict[str, str] | None) -> str | None:
+    """Return a mapping as it is typed.
+
+    Example:
+        >>> said({"rna": "counts"}), said(None)
+        ('{rna: counts}', None)
+    """
+    return None if not given else "{" + ", ".join(f"{k}: {v}" for k, v in given.items()) + "}"
 
 
 def say_next(verb: str, *words: str, **options: Any) -> None:

@@ -1,8 +1,6 @@
 """Verbs that score: one run, or several methods side by side."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterpoint.commands.parts import evaluation_cells, headline_cells, names, say_next
@@ -38,18 +36,18 @@ def evaluate(
     """
     from counterpoint import runs
     from counterpoint.commands.sessions import decoding_cells
-    from counterpoint.commands.sources import rows_of
-    from counterpoint.data import read
+    from counterpoint.commands.sources import as_fitted, rows_of
     from counterpoint.data.categories import labels_with
     from counterpoint.protocol import hold_out, task
     from counterpoint.report.screen import note, show_table
 
     estimator = runs.load(run)
-    split = json.loads((Path(run) / "scores.json").read_text()).get("split")
+    split = runs.scores_of(run).get("split")
     aside = labels_with(data[0], names(labels), estimator.batch)
-    found = rows_of(data, (split or {}).get("sessions", {}), estimator.modalities_, aside)
+    as_read = {**as_fitted(estimator, split, data[0]), "modalities": estimator.modalities_, "labels": aside}
+    found = rows_of(data, **as_read)
     if test_data is not None:
-        train, test = found, read(test_data, modalities=estimator.modalities_, labels=aside)
+        train, test = found, rows_of([test_data], **as_read)
     elif split is not None:
         label = label or split["label"]
         train, test = hold_out(found, split["test"], split["label"], split["seed"])
@@ -107,13 +105,17 @@ def evaluated(
 
 
 def compare(
-    data: str,
+    data: list[str],
     methods: str = "ae,independent,avg,poe,mvae,moe,mopoe,mmvm",
     label: str | None = None,
     test: int | float = 0.25,
     seeds: int = 3,
     modalities: str | None = None,
     labels: str | None = None,
+    pair_on: str | None = None,
+    window: str | None = None,
+    bin: str | None = None,
+    aligned: bool = True,
     method_options: dict[str, Any] | None = None,
     out: str | None = None,
     workers: int = 1,
@@ -124,13 +126,17 @@ def compare(
     """Fit several methods on the same rows and show one table; seeds as mean and spread.
 
     Args:
-        data: A file or folder, as `fit` takes them.
+        data: A file or folder, or sessions, as `fit` takes them.
         methods: Names, with commas.
         label: Which label is probed.
         test: Number or share of test rows, stratified by the label.
         seeds: How many, counted from 0.
         modalities: Only these entries, with commas.
         labels: Entries that are labels, not modalities, with commas.
+        pair_on: The label that sessions without common rows share; the one that is probed unless given.
+        window: Of the sessions' trials, such as 250:500ms.
+        bin: Width of the bins that become rows, such as 10ms; those of a trial stay on one side of the split.
+        aligned: Pair bins at the same time of a trial alone.
         method_options: {method: {option: value}}.
         out: A folder for one run directory per method and seed; finished runs are not fitted again.
         workers: Processes that fit side by side, one thread each; more than one needs --out.
@@ -138,23 +144,17 @@ def compare(
         control: Fit mmvm (or the first method) on shuffled pairs too.
         settings: The options of the fits, the same for all.
     """
+    from counterpoint.commands.sources import pairing, rows_of
     from counterpoint.comparison import compare as compared
-    from counterpoint.data import read
-    from counterpoint.evaluate import Evaluation
-    from counterpoint.report.screen import note, show_table
+    from counterpoint.report.screen import show_table
 
-    found = read(data, modalities=names(modalities), labels=names(labels))
+    how = pairing(pair_on, window, bin, aligned)
+    found = rows_of(data, how, modalities, labels)
     given = {k: v for k, v in (settings or {}).items() if k not in ("seed", "verbose")}
-
-    def each(name: str, seed: int, e: Evaluation) -> None:
-        s = {k: v for k, v in e.summary.items() if k in ("accuracy", "coherence", "reconstruction", "rate")}
-        said = " ".join(f"{k} {v:.3f}" if v < 2 else f"{k} {v:.1f}" for k, v in s.items())
-        note(f"{name} seed {seed}: {said} ({e.seconds or 0:.0f} s)")
-
     result = compared(
         found,
         names(methods) or (),
-        label=label,
+        label=label or pair_on,
         test=test,
         seeds=seeds,
         options=method_options,
@@ -162,7 +162,7 @@ def compare(
         workers=workers,
         measures=measures if measures == "all" else names(measures) or (),
         control=control,
-        each=each,
+        each=_each,
         **given,
     )
     show_table(result.cells())
@@ -176,9 +176,19 @@ def compare(
     )
     print("reconstruction, rate: nats a row · raw features: under coherence the oracles' own accuracy")
     if out is None:
-        say_next("fit", data, method="mmvm", test=test, label=label, modalities=modalities, labels=labels)
+        kept = {"label": label, "modalities": modalities, "labels": labels}
+        say_next("fit", *data, method="mmvm", test=test, **kept, **how)
     else:
         say_next("report", out)
+
+
+def _each(name: str, seed: int, e: "Evaluation") -> None:
+    """Say what one fit of a comparison reached."""
+    from counterpoint.report.screen import note
+
+    s = {k: v for k, v in e.summary.items() if k in ("accuracy", "coherence", "reconstruction", "rate")}
+    said = " ".join(f"{k} {v:.3f}" if v < 2 else f"{k} {v:.1f}" for k, v in s.items())
+    note(f"{name} seed {seed}: {said} ({e.seconds or 0:.0f} s)")
 
 
 def report(runs: list[str], out: str = "report.html", title: str | None = None) -> None:

@@ -5,7 +5,7 @@ import sys
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
-from counterpoint.commands.parts import say_next
+from counterpoint.commands.parts import said, say_next
 
 if TYPE_CHECKING:
     from counterpoint.methods._papers import Paper
@@ -96,6 +96,9 @@ def inspect(
     window: str | None = None,
     bin: str | None = None,
     aligned: bool = True,
+    layers: dict[str, str] | None = None,
+    obsm: dict[str, str] | None = None,
+    backed: bool = False,
 ) -> None:
     """Show what is in a data file, or in sessions, and how it would be modelled.
 
@@ -108,25 +111,29 @@ def inspect(
         window: Of the sessions' trials, such as 250:500ms.
         bin: Width of the bins that become rows, such as 10ms.
         aligned: Pair bins at the same time of a trial alone.
+        layers: {modality: layer} of an .h5ad or .h5mu; raw counts are looked for unless given.
+        obsm: {name of a further modality: key of obsm} of an .h5ad.
+        backed: Leave the values in the file; look through them a block at a time.
     """
     from counterpoint.commands.sources import pairing, rows_of
-    from counterpoint.data import infer
+    from counterpoint.commands.train import fit
     from counterpoint.data.categories import candidates
+    from counterpoint.estimator import Counterpoint
+    from counterpoint.forecast import of_defaults
+    from counterpoint.parsing import as_typed
     from counterpoint.report.screen import show_table
 
     how = pairing(pair_on, window, bin, aligned)
-    found = rows_of(data, how, modalities, labels)
+    found = rows_of(data, how, modalities, labels, backed, layers, obsm)
     if how:
         from counterpoint.commands.sessions import show_sessions
 
         return show_sessions(data, found, how, modalities)
     print(f"{len(found):,} rows · {len(found.names)} modalities".replace(",", " "))
     cells = [["modality", "rows", "shape", "looks like", "likelihood"]]
-    for name, there in found.present().items():
-        kind = infer(found.x[name], found.mask[name], found.categories[name])
+    for (name, there), kind in zip(found.present().items(), kinds(found), strict=True):
         rows = f"{int(there.sum())} ({there.mean():.0%})"
-        shape = " x ".join(str(s) for s in found.x[name].shape[1:])
-        cells.append([name, rows, shape, kind.looks_like, kind.likelihood])
+        cells.append([name, rows, *kind])
     show_table(cells)
     patterns = [f"{'+'.join(p) or 'nothing'} {n}" for p, n in found.patterns().items()]
     print(
@@ -140,7 +147,33 @@ def inspect(
     likely = candidates(found.labels)
     if likely:
         print(f"batch candidates: {', '.join(f'{name} ({count})' for name, count in likely.items())}")
-    say_next("fit", *data, modalities=modalities, labels=labels, batch=next(iter(likely), None))
+    if not backed:
+        print(f"a fit      {as_typed(of_defaults(Counterpoint(), found), fit)}")
+    typed = {"layers": said(layers), "obsm": said(obsm), "backed": "true" if backed else None}
+    batch = next(iter(likely), None)
+    say_next("fit", *data, modalities=modalities, labels=labels, **typed, batch=batch)
+
+
+def kinds(found: Any) -> list[list[str]]:
+    """Return of every modality the shape, what its values look like, and its likelihood.
+
+    Example:
+        >>> from counterpoint.data import read
+        >>> kinds(read({"a": [[0.5, 1.5], [2.5, -1.0]]}))
+        [['2', 'real values', 'normal']]
+    """
+    from counterpoint.data import infer
+    from counterpoint.data.backed import Backed
+    from counterpoint.data.backed_preparation import prepare_backed
+
+    if isinstance(found, Backed):
+        seen = prepare_backed(found, standardise=False, constant="keep")[0].modalities.values()
+        return [[" x ".join(map(str, one.event)), one.looks_like, one.likelihood] for one in seen]
+    cells = []
+    for name, x in found.x.items():
+        kind = infer(x, found.mask[name], found.categories[name])
+        cells.append([" x ".join(map(str, x.shape[1:])), kind.looks_like, kind.likelihood])
+    return cells
 
 
 def demo(out: str = "demo-run", seed: int = 0, epochs: int = 28, rows: int = 3000) -> None:

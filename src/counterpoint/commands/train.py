@@ -23,6 +23,8 @@ def fit(
     bin: str | None = None,
     aligned: bool = True,
     backed: bool = False,
+    layers: dict[str, str] | None = None,
+    obsm: dict[str, str] | None = None,
     test: int | float | None = None,
     label: str | None = None,
     control: bool = False,
@@ -46,6 +48,8 @@ def fit(
         bin: Width of the bins that become rows, such as 10ms; those of a trial stay on one side of a split.
         aligned: Pair bins at the same time of a trial alone.
         backed: Leave the values of an .h5ad, .h5mu, .zarr or folder of .npy in the file; train from there.
+        layers: {modality: layer} of an .h5ad or .h5mu; raw counts are looked for unless given.
+        obsm: {name of a further modality: key of obsm} of an .h5ad.
         test: Hold out so many rows (or this share), stratified by the label, for `evaluate`.
         label: The label to stratify by.
         control: Train on shuffled pairs too, into RUN-shuffled.
@@ -55,7 +59,7 @@ def fit(
         settings: The options of the fit.
     """
     from counterpoint import runs
-    from counterpoint.commands.sources import pairing, rows_of
+    from counterpoint.commands.sources import absolute, pairing, rows_of
     from counterpoint.data.categories import labels_with
     from counterpoint.estimator import Counterpoint
     from counterpoint.evaluate import label_of
@@ -65,11 +69,13 @@ def fit(
     _check("report" if report else "control" if control else None, test, backed)
     estimator = Counterpoint(method, options=options, **(settings or {}))
     aside = labels_with(data[0], names(labels), estimator.batch)
-    found, held, split = rows_of(data, how, modalities, aside, backed), None, {}
+    found, held, split = rows_of(data, how, modalities, aside, backed, layers, obsm), None, {}
     if test is not None:
         label = label_of(found, label or pair_on)
         found, held = hold_out(found, test, label)
         split = {"test": test, "label": label, "seed": 0, **({"sessions": how} if how else {})}
+    read = {"how": how, "modalities": modalities, "labels": aside, "backed": backed, "layers": layers}
+    estimator.source_ = {**read, "obsm": obsm, "test": test, "label": label, "data": absolute(data)}
     stem = Path(data[0]).stem if len(data) == 1 else "sessions"
     folder = run or f"runs/{stem}-{method}-{estimator.seed}"
     if control or report:  # refused before anything is trained

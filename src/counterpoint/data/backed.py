@@ -31,6 +31,8 @@ class Backed:
         rows: names of the rows, or None.
         labels: name -> (N, ...), in memory.
         notes: name -> what was taken on reading.
+        origin: name -> how to find it again, as `MultimodalData` has it.
+        brought: what is made of rows once they are in memory: they are brought into a fit's columns, say.
         buffer: GiB that a fit may hold of it at once.
 
     Raises:
@@ -54,11 +56,13 @@ class Backed:
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     notes: dict[str, str | None] = field(default_factory=dict)
     buffer: float = 0.5
+    origin: dict[str, dict[str, str] | None] = field(default_factory=dict)
+    brought: Callable[[MultimodalData], MultimodalData] | None = None
     pairs: ClassVar[None] = None  # as MultimodalData has them: no file holds sessions
     blocks: ClassVar[None] = None
 
     def __post_init__(self) -> None:
-        for part in ("features", "notes"):
+        for part in ("features", "notes", "origin"):
             object.__setattr__(self, part, {name: getattr(self, part).get(name) for name in self.tables})
 
     def __len__(self) -> int:
@@ -140,8 +144,9 @@ class Backed:
                 mask[name] = seen & here.reshape(-1, *[1] * (values.ndim - 1))
                 values = np.where(seen, values, values.dtype.type(0))
             x[name] = values
-        told = {"features": self.features, "labels": self.labels, "notes": self.notes}
-        return MultimodalData(x, mask, rows=self.rows, **told)
+        told = {"features": self.features, "labels": self.labels, "notes": self.notes, "origin": self.origin}
+        made = MultimodalData(x, mask, rows=self.rows, **told)
+        return made if self.brought is None else self.brought(made)
 
     def held(self) -> "Backed":
         """Return all rows in memory, sparse where they are stored so."""

@@ -1,7 +1,7 @@
 """Opening files whose values stay there: AnnData and MuData, and folders of `.npy`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -90,7 +90,7 @@ def _read_cells(path: Path, wanted: SingleCell, modalities: Any, labels: Any, bu
     if wanted.obsm is not None:
         raise InputError("obsm is read into memory; with backed=True it cannot be a modality. Leave it out.")
     with readable(path):
-        found = _open(path)
+        found = open_cells(path)
         parts = found.mod or {name_of(found): found}
         for name, one in found.mod.items():
             check_cells(check_name(name), one, found)
@@ -111,12 +111,17 @@ def _read_cells(path: Path, wanted: SingleCell, modalities: Any, labels: Any, bu
         rows=tuple(str(row) for row in found.obs_names),
         labels=chosen_labels(kept, labels, len(found.obs), list(parts)),
         notes={name: matrix.note for name, (_, _, matrix) in made.items()},
+        origin={name: matrix.origin for name, (_, _, matrix) in made.items()},
         buffer=buffer,
     )
 
 
-def _open(path: Path) -> Cells:
-    """Open the file; what it holds decides whether it is an AnnData or a MuData."""
+def open_cells(path: Path) -> Cells:
+    """Open the file; what it holds decides whether it is an AnnData or a MuData.
+
+    Raises:
+        InputError: neither, or a MuData that shares features.
+    """
     read = package("anndata").io.read_elem
     if path.suffix.lower() == ".zarr":
         group = package("zarr").open_group(path, mode="r")
@@ -147,14 +152,14 @@ def _modality(name: str, cells: Cells, wanted: SingleCell) -> tuple[Table, Scan,
     note = f"{'raw counts' if whole else 'real values'} ({where}), left in the file"
     if not whole and (wanted.layers or {}).get(name) is None:
         note += ", no raw counts were found"
-    matrix = Matrix(table.stored, features, None, note)
+    matrix = Matrix(table.stored, features, None, note, {"layer": key})
     asked, most = (wanted.features or {}).get(name), wanted.features_most or FEATURES_MOST
     if asked is not None:
-        matrix = Matrix(table.stored, features, by_name(name, matrix, tuple(asked)), note)
+        matrix = replace(matrix, columns=by_name(name, matrix, tuple(asked)))
     elif len(features) > most:
         order = np.argsort(-seen.variance, kind="stable")[:most]
         note += f"; {len(features)} features, the {most} of largest variance are used"
-        matrix = Matrix(table.stored, features, np.sort(order), note)
+        matrix = replace(matrix, columns=np.sort(order), note=note)
     if matrix.columns is not None:
         columns = matrix.columns if columns is None else columns[matrix.columns]
     large = seen.high > np.iinfo(np.int32).max

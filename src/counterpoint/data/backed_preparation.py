@@ -139,7 +139,8 @@ def prepare_backed(
         digest.update(there.tobytes() + seen.digest.digest())
     if covariates is not None:
         digest.update(covariates.columns(source.labels, len(source)).tobytes())
-    return Preparation(made, covariates), digest.hexdigest()
+    origin = {name: found for name, found in source.origin.items() if found}
+    return Preparation(made, covariates, origin), digest.hexdigest()
 
 
 def _look(source: Backed, name: str) -> Seen:

@@ -1,6 +1,8 @@
 """One file with arrays or a table, read without pickle."""
 
 import re
+import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -8,17 +10,25 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from counterpoint import bounded
+from counterpoint.data.claims import check_arrays, check_table
+from counterpoint.data.omics_matrices import half_of_memory
 from counterpoint.data.rows import by_id
 from counterpoint.errors import InputError
 
 BINARY = (".parquet", ".feather")
 TABLES = (".csv", ".tsv", *BINARY)
-_UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (
+    *(OSError, ValueError, EOFError, KeyError, TypeError, IndexError, OverflowError),
+    *(RuntimeError, SyntaxError, tokenize.TokenError),  # encrypted or unknown packing; damaged headers
+    *(struct.error, zipfile.BadZipFile, zlib.error),
+)
+_AGAIN = "save or copy it again."
 
 
 def load(path: Path) -> np.ndarray:
     """Load the array of an `.npy`, without pickle."""
-    with path.open("rb") as file:
+    with _file(path) as file:
         loaded = _open(path, file)
         if isinstance(loaded, np.ndarray):
             return loaded
@@ -28,8 +38,8 @@ def load(path: Path) -> np.ndarray:
 def entries(path: Path, wanted: list[str] | None = None) -> dict[str, np.ndarray]:
     """Load the arrays of an `.npz`, without pickle; objects among those that nobody wants are passed over."""
     found: dict[str, np.ndarray] = {}
-    with path.open("rb") as file:  # numpy leaves a damaged file open, so it is opened here
-        archive = _open(path, file)
+    with _file(path) as file:  # numpy leaves a damaged file open, so it is opened here
+        archive = _open(path, file, together=wanted is None)
         if isinstance(archive, np.ndarray):
             raise InputError(f"{path.name} is one array with the name of an archive; call it .npy.")
         for name in archive.files:
@@ -42,9 +52,52 @@ def entries(path: Path, wanted: list[str] | None = None) -> dict[str, np.ndarray
     return found
 
 
-def _open(path: Path, file: BinaryIO) -> Any:
-    """Open an array or an archive of arrays."""
+def entries_of(path: Path) -> tuple[str, ...] | None:
+    """Return what the arrays of an `.npz` or of a folder are called; None where nothing is named so.
+
+    Raises:
+        InputError: an `.npz` that cannot be read.
+
+    Example:
+        >>> entries_of(Path("table.csv")) is None
+        True
+    """
+    if path.is_dir() and path.suffix.lower() != ".zarr":
+        return tuple(p.stem for p in sorted(path.iterdir()) if p.suffix.lower() in (".npy", ".npz", *TABLES))
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        return None
+    with _file(path) as file:
+        archive = _open(path, file)
+        return None if isinstance(archive, np.ndarray) else tuple(archive.files)
+
+
+def load_entries(path: Path, names: list[str]) -> dict[str, np.ndarray]:
+    """Load some arrays of an `.npz`, without pickle.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with _file(path) as file:
+        archive = _open(path, file)
+        try:
+            return {name: archive[name] for name in names}
+        except _UNREADABLE as error:
+            raise _damaged(path, error, names[0]) from error
+
+
+def _file(path: Path) -> BinaryIO:
+    """Open a file, which must not be a device or a pipe: these may never end."""
     try:
+        bounded.ordinary(path, _AGAIN)
+        return path.open("rb")
+    except OSError as error:
+        raise _damaged(path, error) from error
+
+
+def _open(path: Path, file: BinaryIO, together: bool = False) -> Any:
+    """Open an array or an archive of arrays, all of which are to be read or some; no more than fits."""
+    try:
+        check_arrays(file, path.stat().st_size, half_of_memory(), together)
         return np.load(file, allow_pickle=False)
     except _UNREADABLE as error:
         raise _damaged(path, error) from error
@@ -89,10 +142,14 @@ def load_table(file: Path, id: str | None = None) -> Any:
         return _named(_binary(file), id)
     separator = "\t" if file.suffix.lower() == ".tsv" else ","
     try:
+        check_table(file, separator, bounded.ordinary(file, _AGAIN), half_of_memory())
         table = pd.read_csv(file, sep=separator, low_memory=False, dtype=None if id is None else {id: str})
+    except InputError:
+        raise
     except (
         ValueError,
         OSError,
+        OverflowError,
         pd.errors.ParserError,
     ) as error:  # empty files and wrong encodings are ValueErrors
         raise InputError(

@@ -30,6 +30,8 @@ class MultimodalData:
             in every split.
         likelihoods: name -> the one that `"auto"` takes where the reader knows it, or None: it is inferred.
         notes: name -> what was taken on reading, and what left out, or None where that was all.
+        origin: name -> how to find it again in data of its kind, as options of `read`: `{"layer": "counts"}`
+            or `{"obsm": KEY}` of cells, `pair_on`, `window` and `bin` of sessions; None where its name does.
 
     Raises:
         InputError: the parts do not fit together, or an index does not fit the rows.
@@ -56,6 +58,7 @@ class MultimodalData:
     pairs: np.ndarray | None = None
     blocks: np.ndarray | None = None
     likelihoods: dict[str, str | None] = field(default_factory=dict)
+    origin: dict[str, dict[str, str] | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.x:
@@ -82,7 +85,7 @@ class MultimodalData:
         for name, label in self.labels.items():
             if len(label) != len(self):
                 raise InputError(f"Label {name!r} has {len(label)} rows, the modalities have {len(self)}.")
-        for part in ("features", "categories", "notes", "likelihoods"):
+        for part in ("features", "categories", "notes", "likelihoods", "origin"):
             object.__setattr__(self, part, {name: getattr(self, part).get(name) for name in self.x})
 
     def __len__(self) -> int:

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from counterpoint.data.columns import is_a, is_sparse
 from counterpoint.data.multimodal import MultimodalData, check_names
-from counterpoint.data.omics_files import is_file, open_file, quiet
+from counterpoint.data.omics_files import quiet
 from counterpoint.data.omics_labels import labels_of
 from counterpoint.data.omics_matrices import GIB, Matrix, check_memory, chosen, find, half_of_memory, plain
 from counterpoint.data.rows import take, to_label
@@ -123,6 +122,7 @@ def read_omics(
         rows=tuple(str(row) for row in source.obs_names),
         labels=chosen_labels(kept, labels, source.n_obs, [*parts, *extra]),
         notes={n: m.note for n, m in matrices.items()},
+        origin={n: m.origin for n, m in matrices.items()},
     )
     data = data if mask is None else data.with_mask(mask)
     for name, there in data.present().items():
@@ -206,7 +206,8 @@ def _of_obsm(adata: Any, obsm: Mapping[str, str] | None, taken: Iterable[str]) -
         if x.dtype.kind not in "iufb":
             raise InputError(f"obsm[{key!r}] holds {x.dtype}; a modality needs numbers.")
         x = x if x.ndim > 1 else x[:, None]
-        found[name] = Matrix(x, tuple(map(str, value.columns)) if named else None, None, f"obsm[{key!r}]")
+        features = tuple(map(str, value.columns)) if named else None
+        found[name] = Matrix(x, features, None, f"obsm[{key!r}]", {"obsm": key})
     return found
 
 
@@ -223,22 +224,3 @@ def chosen_labels(
                 raise InputError(f"{name!r} names both a modality and a label; rename one of them.")
         return {**kept, **{name: to_label(name, label, rows) for name, label in labels.items()}}
     return {name: kept[name] for name in check_names("labels", labels, kept)}
-
-
-def read_for(estimator: Any, source: Any) -> MultimodalData:
-    """Read what a fitted estimator can use of an AnnData, a MuData or the file of one: its features, by name.
-
-    Raises:
-        InputError: none of its modalities, or a feature is lacking.
-    """
-    found = open_file(Path(source)) if is_file(source) else source
-    there = list(found.mod) if is_a(found, "mudata.MuData") else [name_of(found)]
-    names = [name for name in estimator.modalities_ if name in there]
-    if not names:
-        raise InputError(
-            f"The data have none of the modalities that were fitted ({', '.join(estimator.modalities_)}); "
-            f"they have {', '.join(there)}."
-        )
-    prepared = {name: estimator.preparation_[name].features for name in names}
-    features = {name: fitted for name, fitted in prepared.items() if fitted is not None}
-    return read_omics(found, SingleCell(features=features), modalities=names, unobserved="keep")

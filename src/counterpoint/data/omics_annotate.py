@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from counterpoint import __version__
 from counterpoint.data.columns import is_a
 from counterpoint.data.multimodal import MultimodalData
-from counterpoint.data.omics import read_for
 from counterpoint.data.omics_files import is_object, quiet
+from counterpoint.data.query import read_for
 from counterpoint.errors import InputError
 
 EMBEDDING, IMPUTED = "X_cp", "cp_imputed"
@@ -52,7 +52,8 @@ def annotate(
     if not is_object(target):
         raise InputError(f"the target is a {type(target).__name__}; give an AnnData or a MuData.")
     if data is None:
-        data = read_for(estimator, target)
+        names = estimator.modalities_  # refuses an estimator that is not fitted
+        data = cast(MultimodalData, read_for(target, estimator.preparation_, names))
     elif data.rows != tuple(str(row) for row in target.obs_names):
         raise InputError(
             "data has other rows than the object, or in another order; read them from the object."

@@ -114,7 +114,7 @@ def readable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def check_out(out: str | Path, source: Any, source_path: str | Path | None = None) -> None:
+def check_suffix_of(out: str | Path, source: Any, source_path: str | Path | None = None) -> None:
     """Refuse to write an object under another kind's name, or over the file that it came from.
 
     Raises:
@@ -141,7 +141,7 @@ def write_file(out: str | Path, source: Any) -> Path:
     Raises:
         InputError: the name is another kind's, or the folder cannot be written to.
     """
-    check_out(out, source)
+    check_suffix_of(out, source)
     # pandas 3 holds text in arrays of its own, which anndata writes only if told so: 0.11 and later read them
     text = package("anndata").settings.override(allow_write_nullable_strings=True)
     with tempfile.TemporaryDirectory() as folder, quiet(), text:

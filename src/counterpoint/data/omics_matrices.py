@@ -1,7 +1,7 @@
 """Which matrix of an AnnData holds the counts, which columns are taken, and whether they fit into memory."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,16 @@ class Matrix:
         features: names of its D columns, or None.
         columns: the columns that are taken, or None for all.
         note: where it comes from, and what was left out.
+        origin: where it comes from, as `read` is told of it: a layer, or a key of `obsm`.
+        counts: whether all of it is known to be counts.
     """
 
     values: Any
     features: tuple[str, ...] | None
     columns: np.ndarray | None
     note: str
+    origin: dict[str, str] | None = None
+    counts: bool = False
 
     @property
     def width(self) -> int:
@@ -44,7 +48,8 @@ class Matrix:
     def dense(self) -> np.ndarray:
         """Return the taken columns, (N, D) int32 if all are whole numbers of at least 0, else float32."""
         x = self.values if self.columns is None else self.values[:, self.columns]
-        whole = is_counts(x) and not (x.dtype.kind == "f" and np.isnan(_stored(x)).any())
+        whole = self.counts or is_counts(x)
+        whole = whole and not (x.dtype.kind == "f" and np.isnan(_stored(x)).any())
         large = whole and _stored(x).max(initial=0) > np.iinfo(np.int32).max
         x = x.astype(np.int64 if large else np.int32 if whole else np.float32)
         return np.ascontiguousarray(x.toarray() if is_sparse(x) else x)
@@ -100,18 +105,18 @@ def find(name: str, adata: Any, layer: str | None) -> Matrix:
             raise InputError(
                 f"modality {name!r} has nothing in {key!r} for its own features; name another layer."
             )
-        return Matrix(x, features, None, _said(x, key))
+        return _found(x, features, key, is_counts(x))
     for key in ("X", "counts", "raw"):
         x = _table(adata, key)
         if x is not None and is_counts(x):
-            return Matrix(x, features, None, _said(x, key))
+            return _found(x, features, key, True)
     x = _table(adata, "X")
     if x is None:
         raise InputError(
             f"modality {name!r} has no .X, and no counts in layers['counts'] or .raw; its layers are "
             f"{', '.join(adata.layers) or 'none'}. Name one: layers={{{name!r}: LAYER}}."
         )
-    return Matrix(x, features, None, _said(x, "X") + ", no raw counts were found")
+    return _found(x, features, "X", False, ", no raw counts were found")
 
 
 def _table(adata: Any, key: str) -> Any:
@@ -123,10 +128,11 @@ def _table(adata: Any, key: str) -> Any:
     return _raw(adata) if key == "raw" else None
 
 
-def _said(x: Any, key: str) -> str:
-    """Say what is taken, and from where."""
+def _found(x: Any, features: tuple[str, ...], key: str, counts: bool, more: str = "") -> Matrix:
+    """Return a table with what is said of it."""
     where = {"X": ".X", "raw": ".raw.X"}.get(key, f"layers[{key!r}]")
-    return f"{'raw counts' if is_counts(x) else 'real values'} ({where})"
+    note = f"{'raw counts' if counts else 'real values'} ({where}){more}"
+    return Matrix(x, features, None, note, {"layer": key}, counts)
 
 
 def _raw(adata: Any) -> Any:
@@ -149,13 +155,13 @@ def chosen(name: str, matrix: Matrix, wanted: Any, most: int) -> Matrix:
         InputError: a wanted column is not there, or its name stands there twice.
     """
     if wanted is not None:
-        return Matrix(matrix.values, matrix.features, by_name(name, matrix, tuple(wanted)), matrix.note)
+        return replace(matrix, columns=by_name(name, matrix, tuple(wanted)))
     width = matrix.values.shape[1]
     if width <= most:
         return matrix
     order = np.argsort(-variance(matrix.values), kind="stable")[:most]
     note = f"{matrix.note}; {width} features, the {most} of largest variance are used"
-    return Matrix(matrix.values, matrix.features, np.sort(order), note)
+    return replace(matrix, columns=np.sort(order), note=note)
 
 
 def by_name(name: str, matrix: Matrix, wanted: tuple[str, ...]) -> np.ndarray | None:
@@ -188,10 +194,7 @@ def variance(x: Any) -> np.ndarray:
         array([1., 0.])
     """
     if is_sparse(x):
-        squares = x.astype(np.float64)
-        mean = np.asarray(squares.mean(axis=0)).ravel()
-        squares.data **= 2
-        return np.asarray(squares.mean(axis=0)).ravel() - mean**2
+        return _sparse_variance(x)
     parts = []
     for start in range(0, x.shape[1], CHUNK):
         part = x[:, start : start + CHUNK].astype(np.float64)
@@ -200,6 +203,19 @@ def variance(x: Any) -> np.ndarray:
         mean = np.where(seen, part, 0).sum(axis=0) / count
         parts.append((np.where(seen, part - mean, 0) ** 2).sum(axis=0) / count)
     return np.concatenate(parts)
+
+
+def _sparse_variance(x: Any) -> np.ndarray:
+    """Return `variance` of a table of which the values that are not 0 are stored, some of them NaN."""
+    stored = x.astype(np.float64)  # a copy, whose values are written over
+    values = stored.data.copy()
+    missing = np.isnan(values)
+    stored.data[...] = missing
+    count = np.maximum(stored.shape[0] - np.asarray(stored.sum(axis=0)).ravel(), 1)
+    stored.data[...] = np.where(missing, 0, values)
+    mean = np.asarray(stored.sum(axis=0)).ravel() / count
+    stored.data **= 2
+    return np.asarray(stored.sum(axis=0)).ravel() / count - mean**2
 
 
 def check_memory(rows: int, matrices: dict[str, Matrix], most: float) -> None:

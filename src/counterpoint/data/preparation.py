@@ -1,7 +1,7 @@
 """`Preparation`: likelihoods, units and names of the training data, which travel with the model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from counterpoint.data.categories import names_of
 from counterpoint.data.checks import LIKELIHOODS
 from counterpoint.data.covariates import Covariates
 from counterpoint.data.prepared import Prepared, apply_one, fit_one
-from counterpoint.data.stored import from_plain, to_plain
+from counterpoint.data.stored import from_plain, origin_from, to_plain
 from counterpoint.data.values import check_name
 from counterpoint.errors import InputError, choose, nearest
 
@@ -25,6 +25,8 @@ class Preparation:
     Attributes:
         modalities: name -> `Prepared`, in the order of the modalities.
         covariates: what encoders and decoders are told of a row beside its values; None for nothing.
+        origin: name -> how it was found in the training data, for modalities that are not found by their name
+            alone, see `MultimodalData`.
 
     Example:
         >>> import numpy as np
@@ -38,6 +40,7 @@ class Preparation:
 
     modalities: dict[str, Prepared]
     covariates: Covariates | None = None
+    origin: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -91,6 +94,7 @@ class Preparation:
                 for name in data.names
             },
             covariates,
+            {name: found for name, found in data.origin.items() if found},
         )
 
     @property
@@ -212,6 +216,7 @@ class Preparation:
         """
         plain = [{"name": name, **to_plain(one)} for name, one in self.modalities.items()]
         told = {} if self.covariates is None else {"covariates": self.covariates.to_plain()}
+        told |= {"origin": self.origin} if self.origin else {}
         return {"format": FORMAT, "modalities": plain, **told}
 
     @classmethod
@@ -241,6 +246,7 @@ class Preparation:
             if name in found:
                 raise InputError(f"The preparation names modality {name!r} twice; it is damaged.")
             found[name] = from_plain(name, entry)
-        if "covariates" not in given:  # of a version that knew none, or a model without
-            return cls(found)
-        return cls(found, Covariates.from_plain(given["covariates"], list(found)))
+        covariates = None  # of a version that knew none, or a model without
+        if "covariates" in given:
+            covariates = Covariates.from_plain(given["covariates"], list(found))
+        return cls(found, covariates, origin_from(given.get("origin", {}), list(found)))

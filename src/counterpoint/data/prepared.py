@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from counterpoint.data.multimodal import expand
 from counterpoint.data.values import place
 from counterpoint.errors import InputError
 
-CHUNK = 4096  # rows that are standardised at a time, in float64
+CHUNK, VALUES = 4096, 2**22  # rows, and values, that are standardised at a time, in float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +49,17 @@ class Prepared:
     @property
     def feature_hash(self) -> str | None:
         """sha256 over the names of the columns, in their order."""
-        if self.features is None:
-            return None
-        return hashlib.sha256(json.dumps(list(self.features)).encode()).hexdigest()
+        return None if self.features is None else hash_of(self.features)
+
+
+def hash_of(features: Sequence[str]) -> str:
+    """Return the sha256 over names of columns, in their order: one word for what a table's columns are.
+
+    Example:
+        >>> hash_of(["CD3", "CD4"])[:12], hash_of(["CD4", "CD3"])[:12]
+        ('d59c2ded8c5a', '94af272126b0')
+    """
+    return hashlib.sha256(json.dumps(list(features)).encode()).hexdigest()
 
 
 def fit_one(
@@ -226,8 +235,9 @@ def apply_one(
         check_values(what, x, mask, one.likelihood, features, byte=one.pixels == "byte")
     out = np.zeros(x.shape, dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(x), CHUNK):
-            rows = slice(start, start + CHUNK)
+        step = max(1, min(CHUNK, VALUES // max(1, x[:1].size)))
+        for start in range(0, len(x), step):
+            rows = slice(start, start + step)
             values = x[rows]
             if one.shift is not None:
                 values = values - one.shift

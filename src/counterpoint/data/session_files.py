@@ -120,7 +120,10 @@ def read_sessions(
             values = {name: one[:, 0] for name, one in values.items()}
     rows = pair_sessions(values, on, label=label)
     rows = rows if width is None else unfold(rows, aligned=aligned)
-    return replace(rows, likelihoods={n: "poisson" if s.counts else None for n, s in sessions.items()})
+    how = {"pair_on": label} | ({} if cut is None else {"window": f"{cut[0]:.9g}:{cut[1]:.9g}s"})
+    how |= ({} if width is None else {"bin": f"{width:.9g}s"}) | ({} if aligned else {"aligned": "false"})
+    likelihoods: dict[str, str | None] = {n: "poisson" if s.counts else None for n, s in sessions.items()}
+    return replace(rows, likelihoods=likelihoods, origin={n: how for n in sessions})
 
 
 def load_sessions(source: Any) -> dict[str, Session]:

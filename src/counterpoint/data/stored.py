@@ -1,6 +1,6 @@
 """`Prepared` as plain values for JSON, and back with every part checked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -68,6 +68,30 @@ def from_plain(name: str, entry: Mapping[str, Any]) -> Prepared:
                 "the model again."
             )
     return one
+
+
+def origin_from(given: Any, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return how modalities were found in the training data, checked.
+
+    Raises:
+        InputError: it is not name -> option -> text.
+
+    Example:
+        >>> origin_from({"rna": {"layer": "counts"}}, ["rna"])
+        {'rna': {'layer': 'counts'}}
+    """
+    fine = isinstance(given, Mapping) and all(
+        name in names
+        and isinstance(found, Mapping)
+        and all(isinstance(word, str) for pair in found.items() for word in pair)
+        for name, found in given.items()
+    )
+    if not fine:
+        raise InputError(
+            "The preparation has an 'origin' that is not modality -> option -> text; it was changed or "
+            "damaged: save the model again."
+        )
+    return {name: dict(found) for name, found in given.items()}
 
 
 def _words(name: str, key: str, value: Any) -> tuple[str, ...] | None:
