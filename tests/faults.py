@@ -86,7 +86,7 @@ class Verb:
 def fit(folder: Path) -> None:
     run = folder / "run"
     resume = (run / NAME).exists() and not (run / "manifest.json").exists()
-    cp.Counterpoint("mmvm", epochs=30, **SMALL).fit(
+    cp.Counterpoint("mmvm", epochs=200, **SMALL).fit(
         data(), run=run, resume=resume, overwrite=(run / "manifest.json").exists(), checkpoint_seconds=0
     )
 
