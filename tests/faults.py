@@ -228,6 +228,7 @@ def forked(work: Callable[[Path], None], folder: Path) -> int:
     try:
         import torch
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
         torch.set_num_threads(1)
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)

@@ -70,6 +70,7 @@ def test_inspect_shows_animals_and_their_trials(here, capsys):
     said = "\n".join(lines)
     assert "144, a bin of 80ms, 3 a trial in 250:490ms, paired at the same time" in said
     assert "parted by whole trials (no window leaks)" in said
+    assert re.search(r"^a fit      about [\d.]+ GiB of memory, about ", said, re.MULTILINE)
     assert lines[-1].endswith(
         "fit A.npz B.npz C.npz --pair_on odor --window 250:490ms --bin 80ms --test 0.25"
     )

@@ -24,8 +24,12 @@ def show_sessions(
     """
     import numpy as np
 
+    from counterpoint.commands.train import fit
     from counterpoint.data import infer
     from counterpoint.data.session_files import load_sessions
+    from counterpoint.estimator import Counterpoint
+    from counterpoint.forecast import of_defaults
+    from counterpoint.parsing import as_typed
     from counterpoint.report.screen import show_table
 
     label, only = how["pair_on"], names(modalities)
@@ -57,6 +61,7 @@ def show_sessions(
     print(_rows(found, how, bins))
     print(f"pairs      across sessions with the same {label}, anew in every epoch; unequal trials are fine")
     print("split      training, validation and test rows are parted by whole trials (no window leaks)")
+    print(f"a fit      {as_typed(of_defaults(Counterpoint(), found), fit)}")
     say_next("fit", *data, modalities=modalities, **how, test=0.25)
 
 
