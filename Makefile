@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all check bench install
+.PHONY: demo test test-all check bench docs install wheel lowest audit licences
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt scripts/install.sh
@@ -26,6 +26,23 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+# Into build/site; any warning is an error. COUNTERPOINT_DATA names the folder of the data that the tutorials read.
+docs: install
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/site
+
+# The quality gates; docs/quality.md says what each found.
+wheel:
+	PYTHON=$(PYTHON) bash scripts/wheel.sh
+
+lowest:
+	bash scripts/lowest.sh
+
+audit: install
+	VENV=$(VENV) PYTHON=$(PYTHON) bash scripts/audit.sh
+
+licences: install
+	$(BIN)/python scripts/licences.py
 
 bench: install
 	$(BIN)/python benchmarks/startup.py

@@ -14,7 +14,10 @@ SOURCE = Path(__file__).parent.parent / "src" / "counterpoint"
 
 # A module, or a package for all that is in it, and its floor: docs/architecture.md.
 FLOORS = {
-    0: ("atomic", "batch", "distributions", "errors", "gradients", "schedules", "seeds", "shapes"),
+    0: (
+        *("atomic", "batch", "distributions", "errors", "gradients", "locks", "schedules", "seeds"),
+        "shapes",
+    ),
     1: ("likelihoods", "nn"),
     2: (
         *("aggregation", "conditioned", "correlation", "joint_expert", "mmd", "precision", "priors"),
@@ -24,6 +27,7 @@ FLOORS = {
     4: ("methods",),
     5: (
         "baselines",
+        "bounded",
         "costs",
         "data",
         "densities",
@@ -36,9 +40,9 @@ FLOORS = {
     ),
     6: (
         *("adapting", "asking", "assembly", "batches", "building", "comparison", "configuration"),
-        *("estimator", "evaluate", "manifest"),
+        *("estimator", "evaluate", "forecast", "hub", "hub_card", "hub_rows", "manifest"),
         *("engines", "many", "measures", "protocol", "provenance", "runs", "streaming", "sweeps", "targets"),
-        "tuning",
+        *("reading", "rebuilding", "replaying", "tuning"),
     ),
     7: ("cli", "commands", "demo", "parsing", "report", "reproduce", "settings"),
 }

@@ -46,8 +46,8 @@ def write(path: str | Path, content: bytes | str) -> Path:
         if not isinstance(error, OSError):
             raise
         raise InputError(
-            f"cannot write {path}: {error.strerror or error}; make room, or choose another folder. What stood there "
-            "stays."
+            f"cannot write {path}: {error.strerror or error}; make room, or choose another folder. What "
+            "stood there stays."
         ) from error
     folder = os.open(path.parent, os.O_RDONLY)
     try:

@@ -25,6 +25,7 @@ VERBS = {
     "tune": "a search for the best options, on validation rows",
     "reproduce": "a table or figure of the papers, beside what they published",
     "report": "one HTML file of one run or of hundreds",
+    "replay": "a run once more on the same rows: are the weights the same, to the byte?",
     "push": "a run to the Hugging Face Hub, with a model card and without rows",
     "pull": "a run from the Hub, every file checked",
     "export": "the figures and tables of a report as SVG, PNG, CSV, LaTeX",

@@ -69,6 +69,7 @@ class Counterpoint(Questions, Predictions, Reading, Adapting, Shared, Transforme
         preparation_: Likelihoods, units and names, fitted on the training rows.
         history_: One dict an epoch with every loss term, in nats per row.
         best_epoch_: The epoch whose weights the model holds.
+        source_: Where `counterpoint fit` had the rows from; kept with the run for `counterpoint replay`.
 
     Example:
         >>> import numpy as np
@@ -80,6 +81,8 @@ class Counterpoint(Questions, Predictions, Reading, Adapting, Shared, Transforme
         >>> m.transform(data).shape, m.impute(data)["protein"].filled.shape
         ((60, 2), (60, 3))
     """
+
+    source_: dict[str, Any]
 
     def __init__(
         self,

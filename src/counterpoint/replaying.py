@@ -1,6 +1,5 @@
 """A finished run done again: do the same configuration, rows and seed give the same bytes?"""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import torch
 
-from counterpoint import configuration, provenance, runs
+from counterpoint import bounded, configuration, provenance, runs
 from counterpoint.data import read
 from counterpoint.data.backed import Backed
 from counterpoint.errors import InputError
@@ -85,7 +84,7 @@ def replay(
     new.fit(rows)
     _check(folder, old, new.data_summary_["fingerprint"])
     before, after = runs.weights_of(old), runs.weights_of(new)
-    was = json.loads((folder / "environment.json").read_text())
+    was = bounded.json_of(folder / "environment.json", "fit again.")
     return Replayed(
         same=before == after,
         difference=_difference(old.model_, new.model_),

@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import io
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from PIL import Image
 
 from counterpoint.data.mimic_cxr import FINDINGS, mimic_cxr
 from counterpoint.data.named import named
+from counterpoint.data.pictures import pictures
+from counterpoint.data.radiographs import radiographs
 from counterpoint.errors import InputError
 
 METADATA = [  # the published columns, in their order
@@ -437,6 +440,14 @@ def test_too_few_subjects(tree):
 def test_options(whole_tree, options, says):
     with pytest.raises(InputError, match=says):
         mimic_cxr(whole_tree, **options)
+
+
+def test_without_pillow_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ImportError, match=r"JPEG needs Pillow; pip install 'counterpoint\[plots\]'"):
+        radiographs([], size=28, equalise=False, checksums={})
+    with pytest.raises(ImportError, match=r"photographs needs Pillow; pip install 'counterpoint\[plots\]'"):
+        pictures([], lambda image: image, (8, 9, 3), get="", recipe={})
 
 
 def test_nothing_there():

@@ -63,3 +63,19 @@ def test_other_warnings_of_a_fit_go_their_way():
 
     with pytest.warns(UserWarning, match="something else"):
         assert fit(Loud(), [[0.0]], [0])
+
+
+def test_ctrl_c_while_a_perceptron_is_fitted_ends_the_fit(monkeypatch):
+    from sklearn.neural_network import MLPClassifier
+
+    step, calls = MLPClassifier._backprop, iter(range(10**6))
+
+    def interrupted(*given):
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+        return step(*given)
+
+    monkeypatch.setattr(MLPClassifier, "_backprop", interrupted)
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    with pytest.raises(KeyboardInterrupt):
+        fit(MLPClassifier((8,), random_state=0), x, np.arange(60) % 3)

@@ -1,8 +1,10 @@
 """The verbs of the command line. Signatures and docstrings are what `counterpoint VERB --help` shows."""
 
 from counterpoint.commands.adapt import adapt
+from counterpoint.commands.again import replay
 from counterpoint.commands.ask import embed, impute, predict, translate
 from counterpoint.commands.generate import sample
+from counterpoint.commands.hub import pull, push
 from counterpoint.commands.many import sweep
 from counterpoint.commands.reproduce import reproduce
 from counterpoint.commands.score import compare, evaluate, export, report
@@ -23,6 +25,9 @@ __all__ = [
     "inspect",
     "methods",
     "predict",
+    "pull",
+    "push",
+    "replay",
     "report",
     "reproduce",
     "sample",

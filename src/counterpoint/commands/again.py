@@ -1,6 +1,5 @@
 """The verb that does a run again."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +32,14 @@ def replay(run: str, data: str | None = None) -> None:
 
 def _rows(run: str, data: str | None) -> Any:
     """Return the training rows of a run, read as they were."""
+    from counterpoint import bounded
     from counterpoint.commands.parts import names as file_names
     from counterpoint.commands.sources import rows_of
     from counterpoint.manifest import verify
     from counterpoint.protocol import hold_out
 
     verify(Path(run))
-    source = json.loads((Path(run) / "environment.json").read_text()).get("source")
+    source = bounded.json_of(Path(run) / "environment.json", "fit again.").get("source")
     if source is None:
         raise InputError(
             f"{run} does not say how its rows were read: it was not fitted by `counterpoint fit`. In Python: "

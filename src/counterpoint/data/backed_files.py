@@ -13,6 +13,7 @@ from counterpoint.data.backed import Backed
 from counterpoint.data.backed_folder import read_folder
 from counterpoint.data.backed_scan import Scan, counts, scan
 from counterpoint.data.backed_tables import Csr, Table
+from counterpoint.data.hdf5 import check_hdf5
 from counterpoint.data.multimodal import check_names
 from counterpoint.data.omics import FEATURES_MOST, SingleCell, check_cells, chosen_labels, name_of
 from counterpoint.data.omics_files import holds_cells, is_file, package, readable
@@ -127,6 +128,7 @@ def open_cells(path: Path) -> Cells:
         group = package("zarr").open_group(path, mode="r")
     else:
         group = package("h5py").File(path, "r")
+        check_hdf5(path, group, float("inf"))
     if not holds_cells(path, group):
         return Cells(group, read(group["obs"]), read(group["var"]))
     if int(group.attrs.get("axis", 0)) == 1:

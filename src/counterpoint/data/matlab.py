@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from counterpoint import bounded
+from counterpoint.data.hdf5 import check_hdf5
 from counterpoint.data.loading import entries
 from counterpoint.data.matlab5 import read_matlab5
+from counterpoint.data.omics_matrices import half_of_memory
 from counterpoint.errors import InputError
 
 Layout = Mapping[str, tuple[int | None, ...]]  # name -> shape; None is any size of at least 1
@@ -116,6 +119,7 @@ def _fault(array: np.ndarray, shape: tuple[int | None, ...]) -> str:
 
 def _mat(path: Path, layout: Layout, get: str) -> dict[str, np.ndarray]:
     """Read a `.mat`, whichever version it has."""
+    bounded.ordinary(path, f"{get}.")
     with path.open("rb") as file:
         head = file.read(_BLOCK + len(_HDF5))
     if head.startswith(_HDF5) or head[_BLOCK:] == _HDF5:
@@ -137,8 +141,11 @@ def _hdf5(path: Path, layout: Layout, get: str) -> dict[str, np.ndarray]:
         ) from error
     try:
         with h5py.File(path, "r") as file:
+            check_hdf5(path, file, half_of_memory())
             there = [name for name in layout if isinstance(file.get(name), h5py.Dataset)]
             return {name: np.asarray(file[name]).T for name in there}
+    except InputError:
+        raise
     except _UNREADABLE as error:
         raise _damaged(path, error, get) from error
 

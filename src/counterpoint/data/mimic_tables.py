@@ -32,6 +32,7 @@ FINDINGS = (
     "Support Devices",
 )
 VIEWS = {"AP": "frontal", "PA": "frontal", "LL": "lateral", "LATERAL": "lateral"}
+MOST_BYTES = 2**30  # of a table, unpacked; the largest has a twentieth of that
 _GET = f"get access at {URL} and download it again"
 _SUM = re.compile(r"([0-9a-f]{64})[ *]+(?:\./)?(\S.*)")
 _NUMBER = re.compile(r"[1-9][0-9]*")
@@ -149,7 +150,12 @@ def _table(
     if Path(path.name) in sums:
         check(path, content, sums[Path(path.name)])
     try:
-        text = (gzip.decompress(content) if path == packed else content).decode("utf-8-sig")
+        if path == packed:
+            with gzip.open(path) as file:  # a small file may be packed that would fill the memory
+                content = file.read(MOST_BYTES + 1)
+            if len(content) > MOST_BYTES:
+                raise EOFError(f"unpacked it has more than {MOST_BYTES:,} bytes")
+        text = content.decode("utf-8-sig")
         if not text.endswith("\n"):  # or the last value may be a part of one
             raise EOFError("its last line has no end")
         rows = csv.reader(io.StringIO(text, newline=""), strict=True)

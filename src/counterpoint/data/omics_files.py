@@ -10,6 +10,8 @@ from typing import Any
 
 from counterpoint import atomic
 from counterpoint.data.columns import is_a
+from counterpoint.data.hdf5 import check_hdf5
+from counterpoint.data.omics_matrices import half_of_memory
 from counterpoint.errors import InputError
 
 SUFFIXES = (".h5ad", ".h5mu", ".zarr")
@@ -75,6 +77,7 @@ def open_file(path: Path) -> Any:
             several = (path / "mod").is_dir()
             return package("mudata").read_zarr(path) if several else anndata.read_zarr(path)
         with h5py.File(path, "r") as file:
+            check_hdf5(path, file, half_of_memory())
             several = holds_cells(path, file)
         return package("mudata").read_h5mu(path) if several else anndata.read_h5ad(path)
 

@@ -136,7 +136,7 @@ def _picture(path: Path, make: Make) -> np.ndarray:
     """Read one photograph."""
     from PIL import Image
 
-    damage = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+    damage = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
     try:
         content = path.read_bytes()
         with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as image:

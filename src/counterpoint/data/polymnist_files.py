@@ -164,7 +164,10 @@ def _image(path: Path) -> np.ndarray:
                 image.verify()  # Pillow does not look at the checksums of pixels when it loads them
                 with Image.open(io.BytesIO(content), formats=["PNG"]) as again:
                     return np.asarray(again)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+    except (
+        *(OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error),
+        *(Image.DecompressionBombError, Image.DecompressionBombWarning),  # it claims billions of pixels
+    ) as error:
         raise InputError(
             f"{path} cannot be read as PNG: truncated, damaged or of another kind ({error}). Copy it again."
         ) from error

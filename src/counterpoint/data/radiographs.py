@@ -127,12 +127,13 @@ def _image(path: Path, checksum: str | None, *, size: int, equalise: bool) -> np
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     if checksum is not None:
         check(path, content, checksum)
+    damage = (OSError, SyntaxError, ValueError, IndexError, struct.error, Image.DecompressionBombError)
     try:
         if not content.rstrip(b"\0").endswith(_END):  # Pillow is content where only the end is missing
             raise OSError("its end is missing")
         with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
             grey = image.convert("L")
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+    except damage as error:
         raise InputError(
             f"{path} cannot be read as JPEG: cut off, damaged or of another kind ({error}). "
             "Download it again."

@@ -126,7 +126,7 @@ def unpack(content: bytes, what: str = "the density") -> Density:
         settings = json.loads(header["__metadata__"]["density"])
         arrays = read_arrays(content)
         return KINDS[settings["kind"]].from_state(arrays, settings)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{what} is damaged ({error!r}); fit the density again.") from error
 
 

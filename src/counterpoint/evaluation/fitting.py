@@ -10,6 +10,8 @@ from counterpoint.seeds import derive
 if TYPE_CHECKING:
     import numpy as np
 
+_INTERRUPTED = "Training interrupted by user"
+
 
 def derived_seed(seed: int, *words: str) -> int:
     """Return a seed for one use of `seed`, below 2**32 as scikit-learn wants it.
@@ -77,6 +79,8 @@ def fit(model: Any, x: np.ndarray, y: np.ndarray) -> bool:
     """Fit a scikit-learn classifier in place and return whether it converged.
 
     The one warning that is answered by the returned value is kept from the user; every other goes its way.
+    Scikit-learn's multilayer perceptron makes a warning of Ctrl-C and hands out what it has; here Ctrl-C is
+    raised on, or half a judge would be kept for a whole one.
 
     Example:
         >>> from sklearn.linear_model import LogisticRegression
@@ -91,7 +95,10 @@ def fit(model: Any, x: np.ndarray, y: np.ndarray) -> bool:
 
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always", ConvergenceWarning)
+        warnings.filterwarnings("always", _INTERRUPTED)
         model.fit(x, y)
+    if any(str(warning.message).startswith(_INTERRUPTED) for warning in seen):
+        raise KeyboardInterrupt
     for other in seen:
         if not issubclass(other.category, ConvergenceWarning):
             warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)

@@ -210,7 +210,10 @@ def _point(method: str, chosen: dict[str, Any], varied: Mapping[str, Any]) -> Po
     for key, value in chosen.items():
         head, _, inner = key.partition(".")
         if inner:
-            params[head] = {**(params.get(head) or {}), inner: value}
+            outer = params.get(head) or {}
+            if not isinstance(outer, Mapping):
+                raise InputError(f"the grid has {head}: {outer!r} and a line for {key!r} in it; keep one.")
+            params[head] = {**outer, inner: value}
         elif isinstance(params.get(head), dict) and isinstance(value, dict):
             params[head] = {**value, **params[head]}
         else:  # a whole number where a real one is usual is that real one, as on the command line

@@ -1,0 +1,78 @@
+"""Damaged copies of every kind of file: one clear error or a success, in little time."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import fuzz
+from counterpoint import atomic
+
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "fuzz.json"
+# HDF5's own C code ends the process on some damaged files, whatever Python does: docs/security.md.
+MAY_END = {"h5ad"}
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory):
+    return fuzz.kinds(tmp_path_factory.mktemp("fuzz"))
+
+
+def check(found):
+    assert not found.crashes, "\n".join(found.crashes[:5])
+    assert found.inputs > 0
+    assert found.ended == 0 or found.kind in MAY_END
+
+
+def test_a_few_of_each_kind(kinds):
+    each = [fuzz.tried(kind, most=200, seconds=0.8, seed=1) for kind in kinds]
+    assert {"config.yaml", "model.safetensors", "manifest.json", "npz", "csv", "sweep.yaml"} <= {
+        f.kind for f in each
+    }
+    for found in each:
+        check(found)
+        assert found.accepted < found.inputs, f"{found.kind}: no damage was seen"
+
+
+def test_a_crash_would_be_seen(tmp_path):
+    (tmp_path / "in").mkdir()
+
+    def read():
+        content = (tmp_path / "in" / "a").read_bytes()
+        if content != b"fine":
+            raise KeyError(content)
+
+    found = fuzz.tried(fuzz.Kind("a", tmp_path / "in" / "a", b"fine", read), most=20, seconds=5)
+    assert found.crashes
+    assert "KeyError" in found.crashes[0]
+
+
+def test_what_is_written_elsewhere_would_be_seen(tmp_path):
+    (tmp_path / "in").mkdir()
+    read = (tmp_path / "elsewhere").touch
+    found = fuzz.tried(fuzz.Kind("a", tmp_path / "in" / "a", b"fine", lambda: None), most=2, seconds=5)
+    assert not found.crashes
+    kind = fuzz.Kind(
+        "a", tmp_path / "in" / "a", b"fine", lambda: None, lambda content: content != b"fine" and read()
+    )
+    assert "wrote" in fuzz.tried(kind, most=20, seconds=5).crashes[0]
+
+
+@pytest.mark.slow
+def test_thousands_of_each_kind(kinds):
+    each = [fuzz.tried(kind, most=5000, seconds=20, seed=2) for kind in kinds]
+    rows = [
+        {
+            "kind": found.kind,
+            "inputs": found.inputs,
+            "accepted": found.accepted,
+            "crashes": len(found.crashes),
+            "ended": found.ended,
+            "slowest": round(found.slowest, 3),
+            "seconds": round(found.seconds, 1),
+        }
+        for found in each
+    ]
+    atomic.write(RESULTS, json.dumps(rows, indent=1) + "\n")
+    for found in each:
+        check(found)
