@@ -41,8 +41,8 @@ def killed() -> str:
     sent = {"SIGKILL": "kill -9", "SIGINT": "Ctrl-C"}
     cells = ("tries", "ended_before", "absent", "resumable", "complete", "half_files")
     lines = [
-        "| verb | by | tries | ended before | nothing was there | it goes on | it was whole | hidden half files "
-        "| losses |",
+        "| verb | by | tries | ended before | nothing was there | it goes on | it was whole "
+        "| hidden half files | losses |",
         "|" + " --- |" * 9,
     ]
     for row in sorted(rows, key=lambda row: (row["sent"] != "SIGKILL", row["verb"])):
@@ -54,13 +54,14 @@ def killed() -> str:
     kills = sum(row["tries"] for row in rows if row["sent"] == "SIGKILL")
     return (
         "## Killed at any moment\n\n"
-        f"{tries} tries, {kills} of them by kill -9, losses: {losses}. A try ends the process at a moment drawn "
-        "evenly from what the work takes (a quarter of them again while it goes on), looks at what is there, "
-        "does the work again, from its checkpoint where there is one, and compares every byte with work that "
-        "was left alone (of the loss curves, all but the seconds). A loss is any other byte, a file that cannot "
-        "be read, a half-written file inside a run directory. By `tests/faults.py`, in part in `make test-all`; "
-        "a full disk at every single write, a folder without permission, data that vanish, two processes at "
-        "once: `tests/test_faults.py`; a worker that dies: `tests/test_engines.py`.\n\n" + "\n".join(lines)
+        f"{tries} tries, {kills} of them by kill -9, losses: {losses}. A try ends the process at a moment "
+        "drawn evenly from what the work takes (a quarter of them again while it goes on), looks at what is "
+        "there, does the work again, from its checkpoint where there is one, and compares every byte with "
+        "work that was left alone (of the loss curves, all but the seconds). A loss is any other byte, a "
+        "file that cannot be read, a half-written file inside a run directory. By `tests/faults.py`, in part "
+        "in `make test-all`; a full disk at every single write, a folder without permission, data that "
+        "vanish, two processes at once: `tests/test_faults.py`; a worker that dies: `tests/test_engines.py`."
+        "\n\n" + "\n".join(lines)
     )
 
 
