@@ -124,7 +124,7 @@ def test_a_failure_leaves_the_old_page_and_nothing_else(tmp_path, monkeypatch, b
         raise OSError("disk full")
 
     monkeypatch.setattr(os, broken, fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="disk full; make room"):
         write_page(path, title="new", table=[], figures={})
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["page.html"]
