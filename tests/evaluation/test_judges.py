@@ -140,6 +140,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(judges, "LEAST_STEPS", 60)
 
 
+@pytest.mark.slow
 def test_judges_learn_and_are_found_again(quick, tmp_path, monkeypatch):
     (x, y), (held, truth) = coloured(0), coloured(1)
     (t, _), (other, _) = written(0), written(1)
