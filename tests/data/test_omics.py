@@ -410,3 +410,19 @@ def test_pbmc_with_holes_end_to_end(real_data, tmp_path):
     assert np.isnan(back.obsm["X_cp_prot"]).any(axis=1).sum() == 133
     assert np.isnan(back.obsm["X_cp_rna"]).any(axis=1).sum() == 133
     assert os.path.getsize(path) > 0
+
+
+@pytest.mark.parametrize("backed", [False, True])
+@pytest.mark.parametrize("kind", ["link", "storage"])
+def test_a_file_that_leads_to_another_is_refused(tmp_path, backed, kind):
+    import h5py
+
+    path = tmp_path / "cells.h5ad"
+    saved(path, adata(["c0", "c1", "c2"]))
+    with h5py.File(path, "a") as file:
+        if kind == "link":
+            file["uns/more"] = h5py.ExternalLink("/etc/passwd", "/")
+        else:
+            file["uns"].create_dataset("more", (4,), dtype="u1", external=[("/etc/hostname", 0, 4)])
+    with pytest.raises(InputError, match=r"cells.h5ad leads to another file at 'uns/more'"):
+        read(path, backed=backed)
