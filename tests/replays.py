@@ -19,6 +19,7 @@ from counterpoint.manifest import as_json
 from counterpoint.replaying import replay
 from counterpoint.sweeps.grid import read_grid
 from counterpoint.sweeps.run import sweep
+from faults import data
 
 SMALL = {"latent_dim": 3, "hidden": (16,), "epochs": 3, "batch_size": 16}
 OPTIONS = {"mmvae_plus": {"private_dim": 2}, "split": {"private_dim": 2}}
@@ -27,15 +28,6 @@ THREADS = (
     "import sys, torch; torch.set_num_threads(2); sys.path.insert(0, sys.argv[3]); import replays; "
     "replays.fitted(*sys.argv[1:3])"
 )
-
-
-def data() -> cp.MultimodalData:
-    """Two tables of three classes; a tenth of the rows lack one."""
-    rng = np.random.default_rng(0)
-    y = np.arange(120) % 3
-    a, b = (np.eye(3)[y] @ rng.normal(size=(3, d)) + 0.3 * rng.normal(size=(120, d)) for d in (5, 4))
-    b[:12] = np.nan
-    return cp.read({"a": a, "b": b}, labels={"kind": y})
 
 
 def fitted(method: str, run: str) -> None:

@@ -275,7 +275,8 @@ def test_help_of_a_verb_describes_every_argument(verb, capsys):
     function = getattr(commands, verb)
     assert cli.main([verb, "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    described = f"{inspect.getdoc(function)}\n{inspect.getdoc(Settings)}"
+    kinds = (function, Settings, *parsing._together(function).values())
+    described = "\n".join(str(inspect.getdoc(kind)) for kind in kinds)
     for name in parsing.hints(function):
         found = re.search(rf"^\s*{name}: (.*)$", described, re.MULTILINE)
         assert found, f"{verb}: the docstring does not describe {name}"

@@ -1,16 +1,13 @@
 """The guides are followed to the letter, in a copy of the repository."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from blocks import blocks, environment, follow, insert
 
 ROOT = Path(__file__).parent.parent
 GUIDES = ROOT / "docs" / "guides"
-sys.path.insert(0, str(ROOT / "docs" / "_ext"))
-
-from blocks import blocks, environment, follow, insert  # noqa: E402
 
 
 def copied(folder: Path) -> Path:

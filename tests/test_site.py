@@ -13,8 +13,12 @@ from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
 
+import blocks as blocks_module
+import docstrings
 import pytest
+import site_pages
 import yaml
+from blocks import blocks, follow
 
 from counterpoint import METHODS, cli, commands, parsing
 from counterpoint.sweeps.grid import read_grid
@@ -22,12 +26,6 @@ from test_floors import FLOORS, NAMES, room
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-sys.path.insert(0, str(DOCS / "_ext"))
-
-import blocks as blocks_module  # noqa: E402
-import docstrings  # noqa: E402
-import site_pages  # noqa: E402
-from blocks import blocks, follow  # noqa: E402
 
 MADE = ("maths", "api")
 PAGES = sorted(p for p in DOCS.rglob("*.md") if p.relative_to(DOCS).parts[0] not in MADE)

@@ -6,7 +6,7 @@ What a verb takes is the signature of its function; the options of a fit are tho
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from inspect import Parameter, signature
 from pathlib import Path
 from types import UnionType
@@ -44,7 +44,8 @@ def parse(verb: str, function: Callable[..., None], argv: Sequence[str]) -> dict
     mine = {k: v for k, v in given.items() if k in own}
     if "settings" in own:
         mine["settings"] = {f.name: given[f.name] for f in fields(Settings) if f.name in given}
-    return mine
+    kinds = _together(function)
+    return mine | {k: kind(**{f.name: given[f.name] for f in fields(kind)}) for k, kind in kinds.items()}
 
 
 def parser_for(verb: str, function: Callable[..., None]) -> Any:
@@ -60,9 +61,11 @@ def parser_for(verb: str, function: Callable[..., None]) -> Any:
     parser.add_argument(
         "--config", action=ActionConfigFile, help="Options from a YAML file; what is typed wins over it."
     )
-    parser.add_function_arguments(function, as_positional=True, skip={"settings"})
+    parser.add_function_arguments(function, as_positional=True, skip={"settings", *_together(function)})
     if "settings" in signature(function).parameters:
         parser.add_class_arguments(Settings, skip={*_not_here(function)})
+    for kind in _together(function).values():
+        parser.add_class_arguments(kind)
     return parser
 
 
@@ -91,22 +94,28 @@ give names and numbers.
                     f"the config file holds no options ({error}); it needs lines such as 'epochs: 100'."
                 ) from error
             if isinstance(given, dict) and "config" in given:
-                raise InputError(
-                    "the config file has an option 'config'; put the other file's lines into it."
-                )
+                said = "the config file has an option 'config'; put the other file's lines into it."
+                raise InputError(said)
         if any("class_path" in key.split(".") for key in bounded.keys_of(given)):
-            raise InputError(
+            said = (
                 "an option has a 'class_path', which would import code by its name; give names and numbers."
             )
+            raise InputError(said)
 
 
 def hints(function: Callable[..., None]) -> dict[str, Any]:
     """Return the type of every argument of a verb, those of `Settings` among them."""
-    found = {k: v for k, v in get_type_hints(function).items() if k not in ("return", "settings")}
+    kinds, found = _together(function), get_type_hints(function)
+    found = {k: v for k, v in found.items() if k not in ("return", "settings", *kinds)}
+    found |= {k: v for kind in kinds.values() for k, v in get_type_hints(kind).items()}
     if "settings" in signature(function).parameters:
-        settings = get_type_hints(Settings)
-        found |= {f.name: settings[f.name] for f in fields(Settings) if f.name not in _not_here(function)}
+        found |= {k: v for k, v in get_type_hints(Settings).items() if k not in _not_here(function)}
     return found
+
+
+def _together(function: Callable[..., None]) -> dict[str, Any]:
+    """Return the arguments that are several options together, name -> their dataclass."""
+    return {k: v for k, v in get_type_hints(function).items() if is_dataclass(v)}
 
 
 def _not_here(function: Callable[..., None]) -> set[str]:
@@ -161,9 +170,7 @@ def _gathered(words: list[str], function: Callable[..., None]) -> list[str]:
             rest.append(f"{word}={left.pop(0)}" if follows else word)
     single, several = bare[: len(first) - 1], bare[len(first) - 1 :]
     words = [*single, *([option + json.dumps(several)] if several else [])]
-    files = sum(
-        word.startswith("--config=") for word in rest
-    )  # which stand first, so that what is typed wins
+    files = sum(word.startswith("--config=") for word in rest)  # first, so that what is typed wins
     return [*rest[:files], *words, *rest[files:]]
 
 
@@ -268,8 +275,8 @@ def wanted(hint: Any) -> str:
         list: "words" if hint == list[str] else "whole numbers with commas, such as 256,128",
         type(None): "null",
     }
-    said = [words.get(get_origin(p) or p, "") for p in parts]
-    return " or ".join(w for w in said if w) or "another value"
+    said = (words.get(get_origin(p) or p, "") for p in parts)
+    return " or ".join(filter(None, said)) or "another value"
 
 
 def _parts(hint: Any) -> tuple[Any, ...]:
@@ -287,7 +294,7 @@ def as_typed(message: str, function: Callable[..., None]) -> str:
     names = "|".join(sorted({*hints(function), "clip", "overwrite", "resume", "retries"}))
 
     def option(found: re.Match[str]) -> str:
-        name, value = found[1], found[2]
+        name, value = found.groups()
         return f"--{name}" if value == "True" else f"--{name} {'A,B' if value == '[...]' else value}"
 
     return re.sub(rf"\b(?<!-)({names})=(\[\.\.\.\]|[\w./:-]*\w)", option, message)

@@ -13,7 +13,7 @@ from counterpoint.commands.parts import (
     write_latents,
     write_npz,
 )
-from counterpoint.commands.sources import Told, asked, asked_cells, by_parts, remark
+from counterpoint.commands.sources import AS_FITTED, Told, asked, asked_cells, by_parts, remark
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,12 +28,7 @@ def embed(
     out: str = "embedding.npz",
     how: str = "mixture",
     remove_batch: bool = False,
-    missing_features: str = "refuse",
-    layers: dict[str, str] | None = None,
-    obsm: dict[str, str] | None = None,
-    window: str | None = None,
-    bin: str | None = None,
-    backed: bool = False,
+    told: Told = AS_FITTED,
 ) -> None:
     """Write the latents of rows: the joint one, and each modality's own (NaN where it is absent).
 
@@ -45,14 +40,8 @@ def embed(
             .parquet with the column `id`; or a .h5mu or .h5ad, a copy of the data with `obsm["X_cp"]`.
         how: mixture, precision (weighed by it) or product of the observed posteriors.
         remove_batch: Of the joint latents, take away what is left of the mean shift of every batch.
-        missing_features: refuse rows that lack a feature of the run, or impute it.
-        layers: {modality: layer} of an .h5ad or .h5mu; those of the run unless given.
-        obsm: {modality: key of obsm} of an .h5ad; those of the run unless given.
-        window: Of sessions' trials, such as 250:500ms; that of the run unless given.
-        bin: Width of the bins that become rows, such as 10ms; that of the run unless given.
-        backed: Leave the values in the file; ask a block of rows at a time.
+        told: How the rows are read.
     """
-    told = Told(missing_features, layers, obsm, window, bin, backed)
     check_ending(out, ".csv", ".parquet", *CELLS)
     if out.endswith(CELLS):
         _into_cells(run, data, out, told, given=names(given), how=how, remove_batch=remove_batch)
@@ -76,12 +65,7 @@ def translate(
     draws: int = 0,
     how: str = "mixture",
     as_batch: dict[str, str] | None = None,
-    missing_features: str = "refuse",
-    layers: dict[str, str] | None = None,
-    obsm: dict[str, str] | None = None,
-    window: str | None = None,
-    bin: str | None = None,
-    backed: bool = False,
+    told: Told = AS_FITTED,
 ) -> None:
     """Write one modality as it follows from others.
 
@@ -94,14 +78,8 @@ def translate(
         draws: Latent draws to average; 0 decodes the posterior means.
         how: mixture, precision (weighed by it) or product of the observed posteriors.
         as_batch: Decode as if every row came from there: --as_batch.donor A.
-        missing_features: refuse rows that lack a feature of the run, or impute it.
-        layers: {modality: layer} of an .h5ad or .h5mu; those of the run unless given.
-        obsm: {modality: key of obsm} of an .h5ad; those of the run unless given.
-        window: Of sessions' trials, such as 250:500ms; that of the run unless given.
-        bin: Width of the bins that become rows, such as 10ms; that of the run unless given.
-        backed: Leave the values in the file; ask a block of rows at a time.
+        told: How the rows are read.
     """
-    told = Told(missing_features, layers, obsm, window, bin, backed)
     check_ending(out)
     estimator, found = asked(run, data, told)
     read, as_told = names(source) or (), {"draws": draws, "how": how, "as_batch": as_batch}
@@ -124,12 +102,7 @@ def impute(
     draws: int = 32,
     how: str = "mixture",
     as_batch: dict[str, str] | None = None,
-    missing_features: str = "refuse",
-    layers: dict[str, str] | None = None,
-    obsm: dict[str, str] | None = None,
-    window: str | None = None,
-    bin: str | None = None,
-    backed: bool = False,
+    told: Told = AS_FITTED,
 ) -> None:
     """Write what is missing: filled table, mean and standard deviation.
 
@@ -142,14 +115,8 @@ def impute(
         draws: Predictive draws.
         how: mixture, precision (weighed by it) or product of the observed posteriors.
         as_batch: Decode as if every row came from there: --as_batch.donor A.
-        missing_features: refuse rows that lack a feature of the run, or impute it.
-        layers: {modality: layer} of an .h5ad or .h5mu; those of the run unless given.
-        obsm: {modality: key of obsm} of an .h5ad; those of the run unless given.
-        window: Of sessions' trials, such as 250:500ms; that of the run unless given.
-        bin: Width of the bins that become rows, such as 10ms; that of the run unless given.
-        backed: Leave the values in the file; ask a block of rows at a time.
+        told: How the rows are read.
     """
-    told = Told(missing_features, layers, obsm, window, bin, backed)
     from counterpoint.report.screen import show_table
 
     check_ending(out, *CELLS)
@@ -221,12 +188,7 @@ def predict(
     out: str = "predictions.npz",
     draws: int = 0,
     how: str = "mixture",
-    missing_features: str = "refuse",
-    layers: dict[str, str] | None = None,
-    obsm: dict[str, str] | None = None,
-    window: str | None = None,
-    bin: str | None = None,
-    backed: bool = False,
+    told: Told = AS_FITTED,
 ) -> None:
     """Write the label of rows that come without: the most probable class, and all probabilities.
 
@@ -237,14 +199,8 @@ def predict(
         out: The .npz to write: `label`, `probability`, `classes`.
         draws: Latent draws to average; 0 decodes the posterior means.
         how: mixture, precision (weighed by it) or product of the observed posteriors.
-        missing_features: refuse rows that lack a feature of the run, or impute it.
-        layers: {modality: layer} of an .h5ad or .h5mu; those of the run unless given.
-        obsm: {modality: key of obsm} of an .h5ad; those of the run unless given.
-        window: Of sessions' trials, such as 250:500ms; that of the run unless given.
-        bin: Width of the bins that become rows, such as 10ms; that of the run unless given.
-        backed: Leave the values in the file; ask a block of rows at a time.
+        told: How the rows are read.
     """
-    told = Told(missing_features, layers, obsm, window, bin, backed)
     check_ending(out)
     estimator, found = asked(run, data, told)
 

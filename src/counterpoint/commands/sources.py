@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class Told:
     """How the rows are read that a run is asked about, where that is not as the run's own were.
 
-    Attributes:
-        missing_features: `refuse` rows that lack a feature of the run, or `impute` it.
-        layers: Modality -> layer of an AnnData or MuData.
-        obsm: Modality -> key of an AnnData's `obsm`.
-        window: Of sessions.
-        bin: Of sessions.
-        backed: Leave the values in the file, and ask a block of rows at a time.
+    Args:
+        missing_features: refuse rows that lack a feature of the run, or impute it.
+        layers: {modality: layer} of an .h5ad or .h5mu; those of the run unless given.
+        obsm: {modality: key of obsm} of an .h5ad; those of the run unless given.
+        window: Of sessions' trials, such as 250:500ms; that of the run unless given.
+        bin: Width of the bins that become rows, such as 10ms; that of the run unless given.
+        backed: Leave the values in the file; ask a block of rows at a time.
 
     Example:
         >>> Told(window="0:200ms").backed
