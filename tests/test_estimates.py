@@ -195,11 +195,17 @@ def test_chunks_do_not_matter(name, monkeypatch):
 
 
 def test_it_is_the_naive_loop_over_draws_and_experts():
-    """MoPoE: all seven experts' densities, draws by the rule of `inference.draw`."""
+    """MoPoE: all seven experts' densities, a draw at a time, its expert where (u + k) / K mod 1 falls."""
     vae, batch, draws = toy.model(method("mopoe"), "mixed"), toy.batch("mixed", rows=6, missing=False), 14
     found = ask(vae, batch, draws=draws, given=("a", "c"), targets=("a", "b"))
     posterior = vae.posterior(batch.given(("a", "c")))
-    z = inference.draw(posterior, draws, g(0))
+    noise = g(0)
+    first = torch.rand(batch.rows, generator=noise, dtype=torch.float64)
+    z = []
+    for k in range(draws):
+        expert = posterior.pick((first + k) / draws % 1.0).experts
+        z.append(expert.rsample(torch.randn(expert.loc.shape, generator=noise, dtype=torch.float64))[0])
+    z = torch.stack(z)
     mixture = Mixture(posterior.experts, posterior.weight)
     log_w = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1) - mixture.log_prob(z)
     for name in ("a", "b"):

@@ -36,6 +36,7 @@ FLOORS = {
         "generating",
         "inference",
         "pseudo_inputs",
+        "row_noise",
         "training",
     ),
     6: (

@@ -23,6 +23,7 @@ from counterpoint.importance import AVERAGINGS, GRADIENTS, IWAE
 from counterpoint.many import Rows, build_key, fit_many
 from counterpoint.methods import method
 from counterpoint.objectives import ELBO, Noise
+from counterpoint.row_noise import streams_of
 
 F = torch.float64
 OTHERS = ("poe", "avg", "moe", "mopoe")
@@ -411,7 +412,8 @@ def test_a_learned_prior_is_what_is_drawn_from_and_what_knows_nothing(posterior,
         drawn = p.sample(40_000, torch.Generator().manual_seed(1))
         torch.testing.assert_close(drawn.std(0), expected.stddev, rtol=0.03, atol=0)
     nothing = test_laws.cut(toy.batch(), [1] * 20_000)
-    blind = inference.draw(inference.joint(vae, nothing), 1, torch.Generator().manual_seed(2))[0]
+    streams = streams_of(torch.Generator().manual_seed(2), nothing)
+    blind = inference.draw(inference.joint(vae, nothing), 1, streams)[0]
     torch.testing.assert_close(blind.std(0), expected.stddev, rtol=0.03, atol=0)
     posterior = vae.posterior(toy.batch())
     rate = torch.distributions.kl_divergence(family(posterior.experts.loc, posterior.experts.scale), expected)

@@ -1,6 +1,8 @@
 """What a fitted model can be asked, on models with random weights."""
 
+import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 import toy
@@ -10,6 +12,7 @@ from counterpoint.batch import Batch
 from counterpoint.distributions import DiagNormal
 from counterpoint.errors import InputError
 from counterpoint.methods import METHODS, method
+from counterpoint.row_noise import ByRow, normal, streams_of, uniform
 
 ROWS = 9
 every = pytest.mark.parametrize("name", METHODS)
@@ -72,7 +75,7 @@ def test_answers_do_not_depend_on_the_chunks(name, monkeypatch):
     asked = {
         "joint": lambda: inference.joint_mean(model, batch),
         "own": lambda: inference.unimodal_mean(model, batch).nan_to_num(-99.0),
-        "decoded": lambda: inference.reconstruct(model, batch, "b", draws=0, generator=g()),
+        "decoded": lambda: inference.reconstruct(model, batch, "b", draws=0, noise=g()),
         "nll": lambda: costs.distortion(model, batch, "b", batch, generator=g(), draws=0),
     }
     whole = {k: ask() for k, ask in asked.items()}
@@ -105,7 +108,7 @@ def test_draws_spread_evenly_over_the_experts():
     targets = torch.ones(experts, 1, rows, dtype=torch.bool)
     weight = torch.full((experts, rows), 1 / experts)
     posterior = Posterior(DiagNormal(loc, 1e-3 * torch.ones_like(loc)), weight, targets, (slice(None),))
-    z = inference.draw(posterior, experts, g())
+    z = inference.draw(posterior, experts, [(g(), slice(0, rows))])
     assert z.shape == (experts, rows, 1)
     assert (z.squeeze(-1) / 10).round().sort(0).values.T.tolist() == [[0, 1, 2, 3]] * rows
 
@@ -113,7 +116,7 @@ def test_draws_spread_evenly_over_the_experts():
 @every
 def test_the_mean_of_many_draws_is_the_joint_mean(name):
     model, batch, draws = toy.model(method(name)), toy.batch(), 600
-    z = inference.draw(model.posterior(batch), draws, g())
+    z = inference.draw(model.posterior(batch), draws, streams_of(g(), batch))
     error = z.std(0) / draws**0.5
     assert ((z.mean(0) - inference.joint_mean(model, batch)).abs() <= 5 * error + 1e-9).all()
 
@@ -123,7 +126,7 @@ def test_separate_latents_reconstruct_a_present_modality_from_its_own_posterior(
         model, batch = toy.model(method(name)), toy.batch()
         q = model.unimodal(batch, batch.present)
         for how in ("mixture",) if name == "ae" else inference.HOW:
-            found = inference.reconstruct(model, batch, "c", draws=0, generator=g(), how=how)
+            found = inference.reconstruct(model, batch, "c", draws=0, noise=g(), how=how)
             there = batch.present[2]
             own = model["c"].likelihood.mean(model["c"].decode(q.mean[2]))
             close(found[there], own[there].detach())
@@ -132,7 +135,7 @@ def test_separate_latents_reconstruct_a_present_modality_from_its_own_posterior(
 def test_a_shared_latent_reconstructs_from_the_joint_posterior():
     model, batch = toy.model(method("poe")), toy.batch()
     z = inference.joint_mean(model, batch)
-    found = inference.reconstruct(model, batch, "a", draws=0, generator=g())
+    found = inference.reconstruct(model, batch, "a", draws=0, noise=g())
     close(found, model["a"].decode(z).detach())
 
 
@@ -140,7 +143,7 @@ def test_with_no_draws_a_mixture_averages_the_decodings_of_its_experts():
     model, batch = toy.model(method("mopoe")), toy.batch()
     mixture = model.posterior(batch).mixture
     expected = torch.einsum("eb,ebi->bi", mixture.weight, model["a"].decode(mixture.components.mean))
-    close(inference.reconstruct(model, batch, "a", draws=0, generator=g()), expected.detach())
+    close(inference.reconstruct(model, batch, "a", draws=0, noise=g()), expected.detach())
 
 
 @every
@@ -148,20 +151,54 @@ def test_with_no_draws_a_mixture_averages_the_decodings_of_its_experts():
 def test_imputation_has_its_shapes_is_finite_and_repeats(name, kinds):
     model, batch = toy.model(method(name), kinds), toy.batch(kinds)
     for target in model.names:
-        mean, spread, samples = inference.impute(model, batch, target, draws=5, generator=g())
+        mean, spread, samples = inference.impute(model, batch, target, draws=5, noise=g())
         p = model[target].likelihood
         assert mean.shape == spread.shape == (ROWS, *p.output_shape)
         assert samples.shape == (5, ROWS, *p.shape)
         assert all(t.isfinite().all() for t in (mean, spread, samples))
         assert (spread > 0).all()
-        again = inference.impute(model, batch, target, draws=5, generator=g())
+        again = inference.impute(model, batch, target, draws=5, noise=g())
         assert torch.equal(samples, again[2])
         assert not mean.requires_grad
 
 
+@every
+@pytest.mark.parametrize("kinds", ["mixed", "counts"])
+def test_by_row_a_row_draws_the_same_alone_as_among_others(name, kinds):
+    model, batch = toy.model(method(name), kinds), toy.batch(kinds)
+    rows = torch.tensor([7, 2, 5])
+    for target in model.names:
+        for seed in (0, 1):
+            whole = inference.impute(model, batch, target, draws=3, noise=ByRow(seed))
+            some = inference.impute(model, batch.at(rows), target, draws=3, noise=ByRow(seed))
+            for a, b in zip(some, (whole[0][rows], whole[1][rows], whole[2][:, rows]), strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+        mean = inference.reconstruct(model, batch, target, draws=3, noise=ByRow(0))
+        some = inference.reconstruct(model, batch.at(rows), target, draws=3, noise=ByRow(0))
+        close(some, mean[rows], 1e-9)
+
+
+def test_by_row_equal_rows_draw_anew_and_chunks_do_not_matter(monkeypatch):
+    model, batch = toy.model(method("mmvm")), toy.batch()
+    twice = batch.at(torch.tensor([0, 1, 0, 0]))
+    _, _, drawn = inference.impute(model, twice, "a", draws=4, noise=ByRow(0))
+    assert not any(torch.equal(drawn[:, i], drawn[:, j]) for i, j in ((0, 2), (0, 3), (2, 3)))
+    monkeypatch.setattr(inference.chunks, "__defaults__", (1,))
+    close(inference.impute(model, twice, "a", draws=4, noise=ByRow(0))[2], drawn, 1e-9)
+
+
+def test_by_row_noise_is_standard_normal_and_uniform_over_rows():
+    rows = torch.arange(4000.0)
+    streams = ByRow(0).of(Batch({"a": rows}, {"a": rows > -1}))
+    u, n = uniform(streams), normal(streams, 2, 3)
+    assert scipy.stats.kstest(u.numpy(), "uniform").pvalue > 1e-3
+    assert scipy.stats.kstest(n.flatten().numpy(), "norm").pvalue > 1e-3
+    assert np.abs(np.corrcoef(np.stack([u, *n.permute(0, 2, 1).flatten(0, 1)])) - np.eye(7)).max() < 0.08
+
+
 def test_imputed_spread_is_that_of_the_predictive_draws():
     model, batch, draws = toy.model(method("mopoe")), toy.batch(), 4000
-    mean, spread, samples = inference.impute(model, batch, "a", draws=draws, generator=g())
+    mean, spread, samples = inference.impute(model, batch, "a", draws=draws, noise=g())
     assert ((samples.mean(0) - mean).abs() <= 5 * spread / draws**0.5).all()
     torch.testing.assert_close(samples.std(0), spread, rtol=0.08, atol=0)
 
@@ -173,7 +210,7 @@ def test_counts_are_imputed_at_the_typical_exposure_and_reconstructed_at_their_o
     there = batch.present[2]
     assert (size[~there] == 50).all()
     close(size[there], model["c"].likelihood.exposure(batch.x["c"], batch.mask["c"])[there])
-    found = inference.reconstruct(model, batch, "c", draws=0, generator=g())
+    found = inference.reconstruct(model, batch, "c", draws=0, noise=g())
     close(found.sum(1), size, 1e-6)
     assert inference.exposure_of(model, batch, "a") is None
 

@@ -39,16 +39,14 @@ def test_the_private_latent_is_the_targets_own_or_the_priors_mean(with_private):
 def test_a_private_latent_does_not_reach_another_modality(with_private):
     """A translation from a to b is the same whatever a's private latent says."""
     model, batch = with_private
-    before = inference.reconstruct(model, batch.given(("a",)), "b", draws=4, generator=g())
+    before = inference.reconstruct(model, batch.given(("a",)), "b", draws=4, noise=g())
     with torch.no_grad():
         model["a"].encoder[-1].bias[2 * toy.D :].add_(3.0)
-    assert torch.equal(before, inference.reconstruct(model, batch.given(("a",)), "b", draws=4, generator=g()))
-    own = inference.reconstruct(model, batch.given(("a",)), "a", draws=4, generator=g())
+    assert torch.equal(before, inference.reconstruct(model, batch.given(("a",)), "b", draws=4, noise=g()))
+    own = inference.reconstruct(model, batch.given(("a",)), "a", draws=4, noise=g())
     with torch.no_grad():
         model["a"].encoder[-1].bias[2 * toy.D :].add_(3.0)
-    assert not torch.equal(
-        own, inference.reconstruct(model, batch.given(("a",)), "a", draws=4, generator=g())
-    )
+    assert not torch.equal(own, inference.reconstruct(model, batch.given(("a",)), "a", draws=4, noise=g()))
 
 
 def test_rates_hold_what_private_latents_cost(with_private):
@@ -67,10 +65,10 @@ def test_rates_hold_what_private_latents_cost(with_private):
 def test_imputations_with_private_latents_are_wider_than_without_their_noise(with_private):
     model, batch = with_private
     hidden = batch.given(("a", "c"))
-    _, spread, draws = inference.impute(model, hidden, "b", draws=64, generator=g())
+    _, spread, draws = inference.impute(model, hidden, "b", draws=64, noise=g())
     with torch.no_grad():
         model["b"].decoder[0].weight[:, toy.D :] = 0.0
-    _, narrow, _ = inference.impute(model, hidden, "b", draws=64, generator=g())
+    _, narrow, _ = inference.impute(model, hidden, "b", draws=64, noise=g())
     assert (spread > narrow).float().mean() > 0.9
     assert draws.shape[:2] == (64, batch.rows)
 

@@ -226,8 +226,8 @@ def test_imputation_is_the_closed_form_regression():
     mean = posterior.loc @ w.T + b
     spread = torch.sqrt(posterior.variance @ (w**2).T + SCALES["b"] ** 2)
     g = torch.Generator().manual_seed(0)
-    torch.testing.assert_close(inference.reconstruct(vae, given, "b", draws=0, generator=g), mean)
-    found, width, samples = inference.impute(vae, given, "b", draws=draws, generator=g)
+    torch.testing.assert_close(inference.reconstruct(vae, given, "b", draws=0, noise=g), mean)
+    found, width, samples = inference.impute(vae, given, "b", draws=draws, noise=g)
     error = spread / draws**0.5
     assert ((found - mean).abs() <= 5 * error).all()
     torch.testing.assert_close(width, spread, rtol=0.05, atol=0)

@@ -32,7 +32,7 @@ def told(model, batch: Batch) -> list[torch.Tensor]:
     """What the model says of the label and of every modality, by the mean and by draws."""
     g = torch.Generator().manual_seed(0)
     return [
-        inference.reconstruct(model, batch, name, draws=draws, generator=g)
+        inference.reconstruct(model, batch, name, draws=draws, noise=g)
         for name in model.names
         for draws in (0, 2)
     ]

@@ -218,3 +218,14 @@ def test_14_a_row_is_answered_the_same_in_any_batch(method):
             np.testing.assert_allclose(made, m.reconstruct(x)[name][rows], rtol=0, atol=1e-12)
         made = m.translate(parts, "rna", "protein")
         np.testing.assert_allclose(made, m.translate(x, "rna", "protein")[rows], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(
+            m.translate(parts, "rna", "protein", draws=3),
+            m.translate(x, "rna", "protein", draws=3)[rows],
+            rtol=0,
+            atol=1e-12,
+        )
+        for name, made in m.impute(parts, draws=3).items():
+            among = m.impute(x, draws=3)[name]
+            np.testing.assert_allclose(made.mean, among.mean[rows], rtol=0, atol=1e-12)
+            np.testing.assert_allclose(made.spread, among.spread[rows], rtol=0, atol=1e-12)
+            np.testing.assert_allclose(made.draws, among.draws[:, rows], rtol=0, atol=1e-12)

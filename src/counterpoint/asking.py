@@ -18,7 +18,8 @@ from counterpoint.data.query import read_for
 from counterpoint.densities import Density
 from counterpoint.errors import InputError, choose, whole
 from counterpoint.model import MultimodalVAE
-from counterpoint.seeds import generator
+from counterpoint.row_noise import ByRow
+from counterpoint.seeds import derive, generator
 
 Mask = Mapping[str, Any] | None
 AsBatch = Mapping[str, Any] | None
@@ -49,7 +50,8 @@ class Questions:
     Every verb takes `X` as `fit` does (modalities may be absent), and `mask` for data that cannot hold NaN.
     `given` hides all modalities but the named. `how` is `"mixture"`, `"precision"` (weighed by it) or
     `"product"` of the observed posteriors, for methods without a joint one. `draws` = 0 decodes the posterior
-    means; otherwise that many latent draws are averaged, with noise from `seed`. Of a model that was fitted
+    means; otherwise that many latent draws are averaged, with noise from `seed` and from what the row holds,
+    so that a row is answered alone as it is in a table. Of a model that was fitted
     with `batch`, rows are told by their labels, and `as_batch`, such as `{"donor": "A"}`, decodes all of them
     as if they came from there. All raise `InputError` if the data do not fit what was trained on, or a name
     or an option is unknown.
@@ -75,10 +77,9 @@ class Questions:
         return self.model_
 
     def _batch(self, X: Any, mask: Mask = None, given: Sequence[str] | None = None) -> Batch:
-        model = self._fitted_model()
-        dtype = next(model.parameters()).dtype
+        names, dtype = self._fitted_model().names, next(self.model_.parameters()).dtype
         batch = prepared_batch(self._rows(X, mask), self.preparation_, dtype, self.device)
-        return batch if given is None else batch.given(inference.check_names(given, model.names, "given"))
+        return batch if given is None else batch.given(inference.check_names(given, names, "given"))
 
     def _rows(self, X: Any, mask: Mask) -> MultimodalData:
         """Return what is asked about, columns in the order of the fit, without a target."""
@@ -190,9 +191,9 @@ class Questions:
         as_batch: torch.Tensor | None = None,
     ) -> np.ndarray:
         whole("draws", draws, least=0)
-        noise = self._noise(f"decode/{target}", seed)
+        noise = ByRow(derive(self._seed(seed), f"decode/{target}"), self.device)
         mean = inference.reconstruct(
-            self._fitted_model(), batch, target, draws=draws, generator=noise, how=how, as_batch=as_batch
+            self._fitted_model(), batch, target, draws=draws, noise=noise, how=how, as_batch=as_batch
         )
         return self._units(target, mean)
 
@@ -213,8 +214,7 @@ class Questions:
         """Impute every row from whatever it has, name -> `Imputation`.
 
         The latent is drawn from the joint posterior over what the row has, a mixture where every modality
-        keeps its own. `to` names the modalities to impute, all of them unless given; `draws` are K predictive
-        draws, at least 1.
+        keeps its own. `to` names the modalities, all of them unless given; `draws` are K predictive draws.
         """
         whole("draws", draws)
         wanted = inference.check_names(self.modalities_ if to is None else to, self.modalities_, "to")
@@ -227,8 +227,8 @@ class Questions:
         self, data: MultimodalData, batch: Batch, name: str, seed: int | None, options: Mapping[str, Any]
     ) -> Imputation:
         """Return an imputation in the data's units."""
-        model, noise = self._fitted_model(), self._noise(f"impute/{name}", seed)
-        mean, spread, drawn = inference.impute(model, batch, name, generator=noise, **options)
+        noise = ByRow(derive(self._seed(seed), f"impute/{name}"), self.device)
+        mean, spread, drawn = inference.impute(self._fitted_model(), batch, name, noise=noise, **options)
         one = self.preparation_[name]
         scale = self.preparation_.inverse_scale(name, spread.double().cpu().numpy())
         filled = self._units(name, mean if one.n_categories is None else mean.argmax(-1))

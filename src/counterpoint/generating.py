@@ -19,6 +19,7 @@ from counterpoint.estimates import why_no_likelihood
 from counterpoint.model import MultimodalVAE
 from counterpoint.priors import LearnedScale, Unconditional
 from counterpoint.pseudo_inputs import PseudoInputs
+from counterpoint.row_noise import streams_of
 from counterpoint.seeds import derive, generator
 
 MOST = 20_000  # rows that a density is fitted on
@@ -49,7 +50,7 @@ def latents(model: MultimodalVAE, batch: Batch, seed: int) -> tuple[torch.Tensor
     seen = batch.present.any(0)
 
     def ask(part: Batch) -> torch.Tensor:
-        return inference.draw(inference.joint(model, part), 1, noise)[0]
+        return inference.draw(inference.joint(model, part), 1, streams_of(noise, part))[0]
 
     rows = np.flatnonzero(seen.cpu().numpy())
     if len(rows) > MOST:

@@ -20,6 +20,7 @@ from counterpoint.distributions import DiagNormal, Point, Unimodal
 from counterpoint.errors import InputError, choose
 from counterpoint.model import MultimodalVAE
 from counterpoint.precision import SeparateByPrecision
+from counterpoint.row_noise import Noise, Streams, normal, streams_of, uniform
 from counterpoint.shapes import Bool
 
 HOW = ("mixture", "precision", "product")
@@ -99,16 +100,12 @@ def unimodal_mean(model: MultimodalVAE, batch: Batch) -> torch.Tensor:
     return by_chunk(batch, ask, axis=1)
 
 
-def draw(posterior: Posterior, draws: int, generator: torch.Generator) -> torch.Tensor:
+def draw(posterior: Posterior, draws: int, streams: Streams) -> torch.Tensor:
     """Return K draws of the latent, (K, N, D), evenly spread over the experts of the mixture."""
-    rows, dim = posterior.experts.loc.shape[1:]
-    kind: Any = {"dtype": posterior.experts.loc.dtype, "device": generator.device}
-    uniform = torch.rand(rows, generator=generator, **kind)
-    latents = []
-    for k in range(draws):
-        picked = posterior.pick((uniform + k) / draws % 1.0)
-        latents.append(picked.experts.rsample(torch.randn(1, rows, dim, generator=generator, **kind))[0])
-    return torch.stack(latents)
+    loc = posterior.experts.loc
+    first, noise = uniform(streams, loc.dtype), normal(streams, draws, loc.shape[-1], loc.dtype)
+    picked = (posterior.pick((first + k) / draws % 1.0).experts for k in range(draws))
+    return torch.cat([p.rsample(n.unsqueeze(0)) for p, n in zip(picked, noise, strict=True)])
 
 
 def latents(
@@ -116,7 +113,7 @@ def latents(
     batch: Batch,
     target: str,
     draws: int,
-    generator: torch.Generator,
+    noise: Noise,
     how: str = "mixture",
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return latents from which `target` is reconstructed, (K, N, D), with their weights (K, N).
@@ -131,7 +128,8 @@ def latents(
     if draws == 0:
         mixture = posterior.mixture
         return with_private(model, batch, target, mixture.components.mean), mixture.weight
-    z = with_private(model, batch, target, draw(posterior, draws, generator), generator)
+    streams = streams_of(noise, batch)
+    z = with_private(model, batch, target, draw(posterior, draws, streams), streams)
     return z, z.new_full(z.shape[:2], 1 / draws)
 
 
@@ -140,12 +138,12 @@ def with_private(
     batch: Batch,
     target: str,
     z: torch.Tensor,
-    generator: torch.Generator | None = None,
+    streams: Streams | None = None,
 ) -> torch.Tensor:
     """Return latents (K, N, D) with the target's private latent behind them, (K, N, D + W).
 
     It comes from the target's own posterior in the rows that have it and from its prior in the others: draws
-    by the generator, or the means without one. Nothing is added where a method has no private latents, but
+    by the streams, or the means without them. Nothing is added where a method has no private latents, but
     what decoders read of the observed modalities, where they do.
     """
     width, sees = model.method.private_dim, model.method.context and target != model.target
@@ -159,11 +157,10 @@ def with_private(
         return z
     assert private is not None
     q = private[model.names.index(target)]  # of an absent modality it is the prior
-    if generator is None:
+    if streams is None:
         w = q.mean.expand(z.shape[0], -1, -1)
     else:
-        shape = (*z.shape[:2], width)
-        w = q.rsample(torch.randn(shape, generator=generator, dtype=z.dtype, device=generator.device))
+        w = q.rsample(normal(streams, len(z), width, z.dtype))
     return torch.cat([z, w], -1)
 
 
@@ -227,7 +224,7 @@ def reconstruct(
     target: str,
     *,
     draws: int,
-    generator: torch.Generator,
+    noise: Noise,
     how: str = "mixture",
     as_batch: torch.Tensor | None = None,
 ) -> torch.Tensor:
@@ -238,13 +235,13 @@ def reconstruct(
         batch: What is given.
         target: The modality to decode.
         draws: K latent draws to average over; 0 decodes the posterior means.
-        generator: Of the draws.
+        noise: Of the draws, see `row_noise`.
         how: See `joint`.
         as_batch: Covariates that the decoder is told instead of the rows' own, see `told`.
     """
 
     def ask(part: Batch) -> torch.Tensor:
-        z, weight = latents(model, part, target, draws, generator, how)
+        z, weight = latents(model, part, target, draws, noise, how)
         exposure = exposure_of(model, part, target)
         return decoded_mean(model, z, weight, target, exposure, told(part, as_batch))
 
@@ -257,7 +254,7 @@ def impute(
     target: str,
     *,
     draws: int,
-    generator: torch.Generator,
+    noise: Noise,
     how: str = "mixture",
     as_batch: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -267,20 +264,19 @@ def impute(
     of the means over the draws plus the mean of the likelihood's own. `as_batch` as in `reconstruct`.
     """
     modality = model[target]
+    p = modality.likelihood
     parts = []
     with torch.no_grad():
         for part in chunks(batch):
             sizes = exposure_of(model, part, target)
-            means, within, samples = [], [], []
-            z_k = draw(joint(model, part, how), draws, generator)
-            for z in with_private(model, part, target, z_k, generator):
-                out = modality.decode(z, told(part, as_batch))
-                means.append(modality.likelihood.mean(out, sizes))
-                within.append(modality.likelihood.variance(out, sizes))
-                samples.append(modality.likelihood.sample(out, generator, sizes))
-            mean = torch.stack(means)
-            spread = torch.sqrt(mean.var(0, correction=0) + torch.stack(within).mean(0))
-            parts.append((mean.mean(0), spread, torch.stack(samples)))
+            streams = streams_of(noise, part)
+            z = draw(joint(model, part, how), draws, streams)
+            z = with_private(model, part, target, z, streams)
+            out = torch.stack([modality.decode(z_k, told(part, as_batch)) for z_k in z])
+            mean = p.mean(out, sizes)
+            spread = torch.sqrt(mean.var(0, correction=0) + p.variance(out, sizes).mean(0))
+            drawn = [p.sample(out[:, s], g, None if sizes is None else sizes[s]) for g, s in streams]
+            parts.append((mean.mean(0), spread, torch.cat(drawn, 1)))
     mean, spread, samples = zip(*parts, strict=True)
     return torch.cat(mean), torch.cat(spread), torch.cat(samples, 1)
 

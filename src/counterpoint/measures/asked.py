@@ -159,7 +159,7 @@ class Asked:
         """Return the mean of `target` given only `sources`, (N, *event) in the data's units."""
         given = (self.test if batch is None else batch).given(tuple(sources))
         noise = self.noise(f"decode/{target}")
-        mean = inference.reconstruct(self.model, given, target, draws=draws, generator=noise)
+        mean = inference.reconstruct(self.model, given, target, draws=draws, noise=noise)
         return self.units(target, mean)
 
 

@@ -46,7 +46,7 @@ def _imputed(asked: Asked, given: Sequence[str], target: str) -> dict[str, float
         return None
     batch = rows_of(asked.test, rows)
     noise = asked.noise(f"impute/{'+'.join(given)}/{target}")
-    found = inference.impute(asked.model, batch.given(tuple(given)), target, draws=DRAWS, generator=noise)
+    found = inference.impute(asked.model, batch.given(tuple(given)), target, draws=DRAWS, noise=noise)
     mean_, spread = (v.double().cpu().numpy() for v in found[:2])
     truth, seen = as_numbers(asked, batch.x[target], batch.mask[target], target)
     base = column_means(asked, target)
