@@ -27,6 +27,7 @@ WHY = {
     "torch": "models and their training",
     "torchmetrics": "distances between sets of pictures",
     "omics": "AnnData, MuData, zarr and HDF5 files",
+    "tables": "tables of text, Parquet and Feather",
     "plots": "figures, tables of pandas, pictures",
     "report": "the HTML page",
     "data": "downloads, with checksums",

@@ -295,7 +295,27 @@ def _arrays(folder: Path, x: np.ndarray) -> list[Kind]:
         "mat, level 5": (at / "a.mat", lambda: matlab.arrays(at / "a.mat", layout, get="get it")),
     }
     found = [Kind(name, path, path.read_bytes(), read) for name, (path, read) in reads.items()]
-    return [*found, *_pictures(at), *_cells(at, x)]
+    return [*found, *_tables(at, x), *_pictures(at), *_cells(at, x)]
+
+
+def _tables(at: Path, x: np.ndarray) -> list[Kind]:
+    """Parquet and feather, where pandas and pyarrow are there: C++, so in a child."""
+    import importlib.util
+
+    if not all(map(importlib.util.find_spec, ("pandas", "pyarrow"))):
+        return []
+    import pandas as pd
+
+    words = pd.Categorical(["u", "v", None] * (len(x) // 3))
+    table = pd.DataFrame({"id": [f"r{i}" for i in range(len(x))], "a": x[:, 0], "b": x[:, 1], "kind": words})
+    table.to_parquet(at / "a.parquet")
+    table.to_feather(at / "a.feather")
+
+    def read(path):
+        return lambda: cp.read(path, groups={"m": ["a", "b"]}, labels=["kind"])
+
+    paths = [at / "a.parquet", at / "a.feather"]
+    return [Kind(p.suffix[1:], p, p.read_bytes(), read(p), forked=True) for p in paths]
 
 
 def _pictures(at: Path) -> list[Kind]:
@@ -330,7 +350,7 @@ def _cells(at: Path, x: np.ndarray) -> list[Kind]:
         file["X"] = x.T
     obs = pd.DataFrame({"lane": pd.Categorical(["p", "q"] * 12)}, index=[f"c{i}" for i in range(24)])
     cells = anndata.AnnData(np.round(abs(10 * x)), obs=obs)
-    with anndata.settings.override(allow_write_nullable_strings=True):
+    with anndata.settings.override(allow_write_nullable_strings=True, zarr_write_format=3):
         cells.write_h5ad(at / "a.h5ad")
         cells.write_zarr(at / "a.zarr")
     root, h5ad, mat = at / "a.zarr" / "zarr.json", at / "a.h5ad", at / "b.mat"

@@ -537,6 +537,7 @@ def test_hdf5_that_leads_to_other_files_or_claims_a_giant(tmp_path):
             matlab.arrays(tmp_path / "a.mat", {"X": (4, 2)}, get="get it")
 
 
+@pytest.mark.filterwarnings("ignore:Writing zarr v2")
 def test_a_zarr_whose_values_are_pickled(tmp_path):
     anndata = pytest.importorskip("anndata")
     pytest.importorskip("zarr")

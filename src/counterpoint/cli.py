@@ -32,6 +32,7 @@ VERBS = {
 }
 EXTRAS = {
     "plots": ("matplotlib", "pandas", "skimage", "PIL"),
+    "tables": ("pyarrow",),
     "omics": ("anndata", "mudata", "zarr", "h5py"),
     "report": ("jinja2",),
     "data": ("pooch",),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import counterpoint as cp
-from counterpoint.data import read
+from counterpoint.data import arrow_tables, read
 from counterpoint.errors import InputError
 
 IDS = [f"s{i:02d}" for i in range(40)]
@@ -122,39 +122,56 @@ def test_ids_that_cannot_join_are_refused(tmp_path):
         read(tmp_path / "f", id="sample")
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "feather"])
-def test_binary_tables(tmp_path, monkeypatch, suffix):
-    """With pyarrow as it is; without, one clear error; what pandas returns is treated as a .csv is."""
-    path = tmp_path / f"a.{suffix}"
-    path.write_bytes(b"no such table")
-    with pytest.raises(InputError, match=rf"a\.{suffix} .*(pip install pyarrow|cannot be read)"):
-        read(tmp_path)
+@pytest.fixture(params=["parquet", "feather"])
+def binary(request, tmp_path):
+    """A table as pandas and pyarrow write it, its rows in another order."""
+    path = tmp_path / f"a.{request.param}"
     made = table(2, 0).sample(frac=1, random_state=0).reset_index(drop=True)
-    monkeypatch.setattr(pd, f"read_{suffix}", lambda *given, **options: made.copy())
-    assert read(tmp_path, id="sample").rows == tuple(IDS)
-    assert np.array_equal(read(path, id="sample", groups={"m": ["x1"]}).x["m"], table(2, 0)[["x1"]])
-
-    def broken(*given, **options):
-        raise OSError("Could not open: magic bytes not found\nmore")
-
-    monkeypatch.setattr(pd, f"read_{suffix}", broken)
-    with pytest.raises(InputError, match=rf"a\.{suffix} cannot be read.*magic bytes not found\)"):
-        read(tmp_path, id="sample")
+    getattr(made, f"to_{request.param}")(path)
+    return path
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "feather"])
-def test_binary_tables_as_pyarrow_writes_them(tmp_path, suffix):
-    pytest.importorskip("pyarrow")
-    made = table(2, 0).sample(frac=1, random_state=0).reset_index(drop=True)
-    getattr(made, f"to_{suffix}")(tmp_path / f"a.{suffix}")
-    assert read(tmp_path, id="sample").rows == tuple(IDS)
+def test_binary_tables(binary):
+    assert read(binary.parent, id="sample").rows == tuple(IDS)
+    assert np.array_equal(read(binary, id="sample", groups={"m": ["x1"]}).x["m"], table(2, 0)[["x1"]])
+
+
+def test_an_index_that_pandas_saved_names_the_rows(tmp_path):
+    made = table(2, 0).set_index("sample")
+    made.to_parquet(tmp_path / "a.parquet")
+    found = read(tmp_path / "a.parquet", groups={"m": ["x0", "x1"]})
+    assert found.rows == tuple(made.index)
+    assert np.array_equal(found.x["m"], made)
+
+
+def test_a_binary_table_that_cannot_be_read_is_one_clear_error(binary, monkeypatch):
+    import pyarrow
+
+    intact, suffix = binary.read_bytes(), binary.suffix[1:]
+    for content in (b"", b"no such table", intact[: len(intact) // 2]):
+        binary.write_bytes(content)
+        with pytest.raises(InputError, match=rf"a\.{suffix} cannot be read: it is cut off, damaged"):
+            read(binary.parent)
+    binary.write_bytes(intact)
+    with monkeypatch.context() as less:
+        less.setattr(arrow_tables, "half_of_memory", lambda: 100.0)
+        with pytest.raises(InputError, match=r"claims 40 rows of 3 columns, 960 bytes; allowed is half"):
+            read(binary.parent)
+    with monkeypatch.context() as old:
+        old.setattr(pyarrow, "__version__", "14.0.0")
+        with pytest.raises(InputError, match=r"needs pyarrow 17 or newer, and 14\.0\.0 is installed"):
+            read(binary.parent)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "pyarrow", None)
+        with pytest.raises(InputError, match=r"pip install 'counterpoint\[tables\]'"):
+            read(binary.parent)
 
 
 def test_a_parquet_that_cannot_be_written_says_what_to_install(tmp_path, monkeypatch):
     from counterpoint.commands.parts import write_latents
 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(InputError, match=r"pip install pandas pyarrow, or give a name in \.csv"):
+    with pytest.raises(InputError, match=r"counterpoint\[tables\]', or give a name in \.csv"):
         write_latents(str(tmp_path / "z.parquet"), {"joint": np.ones((2, 2))}, ("a", "b"))
     assert not list(tmp_path.iterdir())
 

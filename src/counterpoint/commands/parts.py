@@ -111,7 +111,8 @@ def _write_parquet(path: str, first: str, named: list[Any], heads: list[str], pa
         table.to_parquet(content, engine="pyarrow", index=False)
     except ImportError as error:
         raise InputError(
-            f"writing {path} needs pandas and pyarrow; pip install pandas pyarrow, or give a name in .csv."
+            f"writing {path} needs pandas and pyarrow; pip install 'counterpoint[tables]', or give a name "
+            "in .csv."
         ) from error
     atomic.write(path, content.getvalue())
 

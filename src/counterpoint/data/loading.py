@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from counterpoint import bounded
+from counterpoint.data.arrow_tables import BINARY, read_binary
 from counterpoint.data.claims import check_arrays, check_table
 from counterpoint.data.omics_matrices import half_of_memory
 from counterpoint.data.rows import by_id
 from counterpoint.errors import InputError
 
-BINARY = (".parquet", ".feather")
 TABLES = (".csv", ".tsv", *BINARY)
 _UNREADABLE = (
     *(OSError, ValueError, EOFError, KeyError, TypeError, IndexError, OverflowError),
@@ -136,10 +136,10 @@ def load_table(file: Path, id: str | None = None) -> Any:
         import pandas as pd
     except ImportError:
         raise InputError(
-            f"Reading {file.name} needs pandas; pip install 'counterpoint[plots]', or save .npy."
+            f"Reading {file.name} needs pandas; pip install 'counterpoint[tables]', or save .npy."
         ) from None
     if file.suffix.lower() in BINARY:
-        return _named(_binary(file), id)
+        return _named(read_binary(file), id)
     separator = "\t" if file.suffix.lower() == ".tsv" else ","
     try:
         check_table(file, separator, bounded.ordinary(file, _AGAIN), half_of_memory())
@@ -176,25 +176,6 @@ def _named(table: Any, id: str | None) -> Any:
         table = table.set_index(table.columns[0])
         table.index.name = None
     return table
-
-
-def _binary(file: Path) -> Any:
-    """Read a `.parquet` or `.feather` with pandas and pyarrow."""
-    import pandas as pd
-
-    kind = file.suffix.lower()[1:]
-    try:
-        return pd.read_parquet(file, engine="pyarrow") if kind == "parquet" else pd.read_feather(file)
-    except ImportError:
-        raise InputError(
-            f"Reading {file.name} needs pyarrow, which is not installed; pip install pyarrow, or save .csv."
-        ) from None
-    except (ValueError, OSError, KeyError) as error:  # pyarrow's own errors are ValueErrors and OSErrors
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"{file.name} cannot be read: it is cut off, damaged or not {kind} ({said}). Save or copy it "
-            "again."
-        ) from error
 
 
 def _damaged(path: Path, error: Exception, entry: str = "") -> InputError:
