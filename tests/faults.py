@@ -220,23 +220,34 @@ class Found:
     losses: list[str] = field(default_factory=list)
 
 
-def forked(work: Callable[[Path], None], folder: Path) -> int:
-    """Do something in a process of its own, and return its number."""
-    pid = os.fork()
-    if pid:
+def child(work: Callable[[], int | None]) -> int:
+    """Do something in a process of its own, which ends with what it returns; return the process's number.
+
+    Whatever happens, the child ends here: it is a copy of a test that must not go on.
+    """
+    if pid := os.fork():
         return pid
+    code = 1
     try:
         import torch
 
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
         torch.set_num_threads(1)
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        work(folder)
+        code = work() or 0
     except BaseException as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        os._exit(1)
-    os._exit(0)
+    finally:
+        os._exit(code)
+
+
+def forked(work: Callable[[Path], None], folder: Path) -> int:
+    """Do something to a folder in a process of its own, and return its number."""
+
+    def quietly() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        work(folder)
+
+    return child(quietly)
 
 
 def end_of(pid: int) -> int:

@@ -1,11 +1,17 @@
 """Damaged files of every kind that is read: the only answers are success and `InputError`.
 
-`make test` tries a few of each kind, `make test-all` thousands; tests/test_fuzz.py.
+`make test` tries a few of each kind, `make test-all` thousands; tests/test_fuzz.py. More, for the table of
+docs/reliability.md:
+
+    python tests/fuzz.py --seconds 120 --out benchmarks/results/fuzz.json
 """
 
+import argparse
 import json
 import os
 import random
+import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -15,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 import counterpoint as cp
-from counterpoint import runs
+from counterpoint import atomic, runs
 from counterpoint.manifest import as_json, digest
 from counterpoint.report.records import read_record
 
@@ -172,14 +178,16 @@ def _in_a_child(kind: Kind, found: Found, upto: int, seconds: float, seed: int) 
     """Try some in a child, which a library may end; what it found comes back line by line."""
     start, (reading, writing) = time.perf_counter(), os.pipe()
     if (child := os.fork()) == 0:
-        with os.fdopen(writing, "w") as out:
-            while found.inputs < upto and time.perf_counter() - start < seconds:
-                out.write(f"{found.inputs + 1}\n")
-                out.flush()
-                _try(kind, found, seed)
-                out.write(json.dumps(vars(found)) + "\n")
-                out.flush()
-        os._exit(0)
+        try:
+            with os.fdopen(writing, "w") as out:
+                while found.inputs < upto and time.perf_counter() - start < seconds:
+                    out.write(f"{found.inputs + 1}\n")
+                    out.flush()
+                    _try(kind, found, seed)
+                    out.write(json.dumps(vars(found)) + "\n")
+                    out.flush()
+        finally:  # a copy of a test must not go on
+            os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as lines:
         for line in lines:
@@ -350,7 +358,9 @@ def _cells(at: Path, x: np.ndarray) -> list[Kind]:
         file["X"] = x.T
     obs = pd.DataFrame({"lane": pd.Categorical(["p", "q"] * 12)}, index=[f"c{i}" for i in range(24)])
     cells = anndata.AnnData(np.round(abs(10 * x)), obs=obs)
-    with anndata.settings.override(allow_write_nullable_strings=True, zarr_write_format=3):
+    told = anndata.settings.override(allow_write_nullable_strings=True, zarr_write_format=3)
+    with told, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what the next release writes
         cells.write_h5ad(at / "a.h5ad")
         cells.write_zarr(at / "a.zarr")
     root, h5ad, mat = at / "a.zarr" / "zarr.json", at / "a.h5ad", at / "b.mat"
@@ -388,3 +398,42 @@ def _text(folder: Path) -> list[Kind]:
         Kind("sweep.yaml", at / "sweep.yaml", grid, lambda: cp.read_grid(at / "sweep.yaml")),
         Kind("--config", at / "fit.yaml", config, lambda: parse("fit", commands.fit, typed)),
     ]
+
+
+def as_row(found: Found) -> dict[str, object]:
+    """Return a row of the table."""
+    return {
+        "kind": found.kind,
+        "inputs": found.inputs,
+        "accepted": found.accepted,
+        "crashes": len(found.crashes),
+        "ended": found.ended,
+        "slowest": round(found.slowest, 3),
+        "seconds": round(found.seconds, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=20.0, help="of every kind")
+    parser.add_argument("--most", type=int, default=10**9, help="inputs of every kind")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    rows, crashes = [], []
+    with tempfile.TemporaryDirectory() as place:
+        for kind in kinds(Path(place)):
+            found = tried(kind, given.most, given.seconds, given.seed)
+            rows.append(as_row(found))
+            crashes += [f"{kind.name}, {crash}" for crash in found.crashes]
+            print(json.dumps(rows[-1]), flush=True)
+    print("\n".join(crashes))
+    if given.out is not None:
+        atomic.write(given.out, json.dumps(rows, indent=1) + "\n")
+    sys.exit(bool(crashes))
+
+
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -88,17 +89,14 @@ def test_a_full_disk_at_any_moment_of_a_fit_is_one_error_and_the_fit_goes_on(tmp
 def test_a_real_limit_of_the_system_is_the_same_error(tmp_path):
     """A child may write files of 2 kB only, less than the weights."""
     (tmp_path / "room").mkdir()
-    pid = os.fork()
-    if not pid:
-        code = 1
-        try:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
+
+    def work():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
+        with pytest.raises(cp.InputError, match="File too large; make room"):
             fit(tmp_path / "room" / "run")
-        except cp.InputError as error:
-            code = 0 if "File too large; make room" in str(error) else 2
-        os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+    assert faults.end_of(faults.child(work)) == 0
     assert faults.look_at_run(tmp_path / "room") == "absent"
 
 
@@ -111,23 +109,21 @@ def closed():
         os.chmod(place, 0o755)
 
 
-def test_a_folder_without_permission_is_one_error_before_training(closed, monkeypatch):
+def test_a_folder_without_permission_is_one_error_before_training(closed, whole, monkeypatch):
+    """`whole`, so that whatever a fit imports is there: nobody may not be allowed to read it."""
     place = closed
     monkeypatch.setattr(cp.Counterpoint, "_train", lambda *_: pytest.fail("it trained"))
     if os.geteuid():
         with pytest.raises(cp.InputError, match=r"cannot write .*Permission denied"):
             fit(place / "run")
         return
-    pid = os.fork()  # root may write anywhere: as nobody, in a process of its own
-    if not pid:
-        code = 1
-        try:
-            os.seteuid(65534)
+
+    def as_nobody():  # root may write anywhere
+        os.seteuid(65534)
+        with pytest.raises(cp.InputError, match="Permission denied"):
             fit(place / "run")
-        except cp.InputError as error:
-            code = 0 if "Permission denied" in str(error) else 2
-        os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+    assert faults.end_of(faults.child(as_nobody)) == 0
 
 
 def test_two_fits_do_not_share_a_directory(tmp_path, whole):
@@ -145,14 +141,13 @@ def test_two_fits_do_not_share_a_directory(tmp_path, whole):
 def test_two_writers_of_scores_wait_for_one_another(tmp_path):
     run = tmp_path / "run"
     fit(run)
-    pids = []
-    for i in range(4):
-        pids.append(os.fork())
-        if not pids[-1]:
-            for j in range(10):
-                runs.add_scores(run, {"writer": i, "time": j})
-            os._exit(0)
-    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0] * 4
+
+    def writing(i):
+        for j in range(10):
+            runs.add_scores(run, {"writer": i, "time": j})
+
+    pids = [faults.child(partial(writing, i)) for i in range(4)]
+    assert [faults.end_of(pid) for pid in pids] == [0] * 4
     runs.verify(run)
     assert not faults.hidden(run)
 

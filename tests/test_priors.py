@@ -13,7 +13,7 @@ from counterpoint.distributions import DiagLaplace, DiagNormal, Point, kl_standa
 from counterpoint.errors import InputError
 from counterpoint.methods import method
 from counterpoint.precision import SeparateByPrecision
-from counterpoint.priors import GRADIENTS, RATES, MixtureOfExperts, NoPrior, StandardNormal
+from counterpoint.priors import GRADIENTS, RATES, LearnedScale, MixtureOfExperts, NoPrior, StandardNormal
 
 few = settings(max_examples=30, deadline=None)
 seeds = st.integers(0, 10**6)
@@ -108,6 +108,11 @@ def test_the_standard_normal_and_no_prior():
     assert StandardNormal().rate(joint, z[:, :1], present, {}).shape == (1, 4)
     point = Separate()(Point(p.experts.loc), present)
     assert (NoPrior().rate(point, z, present, {}) == 0).all()
+
+
+def test_what_a_learned_prior_has_learned_does_not_tell_methods_apart():
+    """A recipe's prior has no scales; comparing tensors would be no answer but an error."""
+    assert LearnedScale(torch.zeros(2)) == LearnedScale(torch.ones(2)) == LearnedScale()
 
 
 def test_an_unknown_rate_is_told():

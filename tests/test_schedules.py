@@ -46,6 +46,12 @@ def test_anything_else_is_refused(given):
         schedule("beta", given)
 
 
+def test_it_does_not_change():
+    with pytest.raises(AttributeError):
+        schedule("beta", 1.0).end = 2.0
+    assert len({schedule("beta", "linear:0:1:20"), schedule("beta", "linear:0:1:20")}) == 1
+
+
 def test_halfway():
     assert Schedule("linear", 1.0, 0.0, 100).at(25) == 0.75
     assert Schedule("cosine", 1.0, 0.0, 100).at(50) == pytest.approx(0.5)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import blocks as blocks_module
 import docstrings
+import numpy as np
 import pytest
 import site_pages
 import yaml
@@ -281,6 +282,48 @@ def test_blocks_that_need_data_run_with_some(page, which, tmp_path):
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
     run = subprocess.run([sys.executable, "page.py"], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def views(path, rows=580):
+    """Two views of ten kinds in an `.npz`, large enough for the 500 test rows of the pages' grids."""
+    rng = np.random.default_rng(0)
+    kind = np.arange(rows) % 10
+    planted = np.eye(10)[kind] + rng.normal(size=(rows, 10))
+    made = {name: planted @ rng.normal(size=(10, wide)) for name, wide in (("a", 5), ("b", 4))}
+    np.savez(path, **made, labels=kind, kind=kind)
+
+
+def run(line, folder):
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
+    program = "import sys; from counterpoint.cli import main; sys.exit(main())"
+    words = [sys.executable, "-c", program, *shlex.split(line)[1:]]
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "count"), [("sweeps", 88), ("results", 48)])
+def test_a_grid_runs_on_small_rows(page, count, tmp_path):
+    """As it stands, with one epoch; that of the results in the place of these lines of its example."""
+    (grid,) = (b.code for b in blocks((DOCS / f"{page}.md").read_text()) if b.language == "yaml")
+    given = yaml.safe_load((ROOT / "examples" / "mfeat_sweep.yaml").read_text()) if page == "results" else {}
+    given |= {"method": ["mmvm"]} if page == "results" else {}
+    given |= {**yaml.safe_load(grid), "data": "mfeat.npz", "epochs": 1, "hidden": [4], "measures": ["probe"]}
+    given |= {"seed": [0]} if page == "results" else {}
+    views(tmp_path / "mfeat.npz")
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(given))
+    run("counterpoint sweep grid.yaml", tmp_path)
+    assert len(list((tmp_path / "runs" / "grid").glob("*/scores.json"))) == count
+
+
+@pytest.mark.slow
+def test_the_command_that_finds_a_method_runs_on_small_rows(tmp_path):
+    page = (DOCS / "guides" / "which-method.md").read_text()
+    (line,) = (b.code.removeprefix("$ ") for b in blocks(page) if b.language == "console")
+    views(tmp_path / "data.npz", rows=80)
+    said = run(f"{line.strip()} --labels labels --epochs 1", tmp_path)
+    assert all(name in said for name in ("mmvm", "mopoe", "jmvae", "independent"))
 
 
 # The built site.

@@ -1,6 +1,8 @@
-"""Write docs/reliability.md from what `make test-all` measured: `python tests/write_reliability.py`.
+"""Write docs/reliability.md from what faults.py, replays.py and fuzz.py measured.
 
-One function a table; each reads the JSON that its test wrote.
+`python tests/write_reliability.py`.
+
+One function a table; each reads the JSON that one of them wrote.
 """
 
 import json
@@ -31,7 +33,8 @@ def fuzz() -> str:
         "meaning there; those of a run get a manifest with the right hash, as from somebody who wants to be "
         "read. A crash is any answer but success and `InputError`, over five seconds of processor time, or "
         "a file written outside. `process ended` counts inputs at which the C code of HDF5 ended the process "
-        "(docs/security.md says what to do). By `tests/test_fuzz.py`.\n\n" + "\n".join(lines)
+        "(docs/security.md says what to do). By `tests/fuzz.py`, in part in `make test-all`.\n\n"
+        + "\n".join(lines)
     )
 
 

@@ -205,6 +205,7 @@ def test_what_cannot_be_fitted_is_refused_before_any_training(tmp_path, more, sa
     with pytest.raises(InputError, match=said):
         sweep(read_grid(tmp_path / "g.yaml"), tmp_path / "out")
     assert not list((tmp_path / "out").glob("*/config.yaml"))
+    assert not (tmp_path / "out" / "oracles").exists(), "judges were trained first"
 
 
 def test_a_damaged_record_is_told(tmp_path):

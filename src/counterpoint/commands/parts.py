@@ -105,8 +105,8 @@ def _write_parquet(path: str, first: str, named: list[Any], heads: list[str], pa
     try:
         import pandas as pd
 
-        table = pd.DataFrame(np.concatenate(parts, axis=1), columns=heads)
-        table.insert(0, first, named)
+        table = pd.DataFrame(np.concatenate(parts, axis=1), columns=pd.Index(heads))
+        table.insert(0, first, pd.Series(named))
         content = io.BytesIO()
         table.to_parquet(content, engine="pyarrow", index=False)
     except ImportError as error:

@@ -91,7 +91,8 @@ def read_path(
         )
     if groups is not None:
         raise InputError(
-            f"groups is for one table (.csv, .tsv, .parquet, .feather, DataFrame); {path.name} has its modalities already."
+            f"groups is for one table (.csv, .tsv, .parquet, .feather, DataFrame); {path.name} has its "
+            "modalities already."
         )
     if path.is_dir():
         return _read_folder(path, modalities, mask, labels, unobserved, id)

@@ -4,12 +4,12 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from counterpoint import atomic, runs
 from counterpoint.comparison import CONTROL
-from counterpoint.data import MultimodalData
 from counterpoint.estimator import Counterpoint
 from counterpoint.evaluate import evaluate
 from counterpoint.manifest import as_json
@@ -22,7 +22,7 @@ from counterpoint.training.population import Population
 JOBS = ".jobs"
 _EVERY = 1.0  # seconds between two notes of progress
 
-_ready: dict[str, tuple[MultimodalData, Task]] = {}  # of this process: its last data and task
+_ready: dict[str, "Ready"] = {}  # of this process: its last data and task
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ def run_job(path: str) -> dict[str, Any]:
     """
     given = json.loads(Path(path).read_text())
     grid, out = Grid.from_dict(given["grid"]), Path(given["out"])
-    train, on = prepare(grid, out)
+    ready = prepare(grid, out)
+    train, on = ready.train, ready.task
     note = _Note(Path(path).with_suffix(".progress"))
     work = _Work(grid, out, on, given["shown"], given["checkpoint_seconds"], note)
     failed: dict[str, str] = {}
@@ -121,24 +122,36 @@ def run_job(path: str) -> dict[str, Any]:
     return {"failed": failed}
 
 
-def prepare(grid: Grid, out: Path) -> tuple[MultimodalData, Task]:
-    """Return training rows and the task, made once in a process; oracles are kept in the sweep's folder."""
+class Ready:
+    """Training rows of a grid, and the task, made when it is first asked for: its oracles take time."""
+
+    def __init__(self, grid: Grid, out: Path) -> None:
+        self._grid, self._out = grid, out
+        self.train, self._held, self._label = grid.rows()
+
+    @cached_property
+    def task(self) -> Task:
+        """The task; its oracles are kept in the sweep's folder."""
+        once = self._grid.once
+        return task(
+            self.train,
+            self._held,
+            self._label,
+            seed=once["split_seed"],
+            probe_size=once["probe_size"],
+            judges=once["judges"],
+            cache=self._out / "oracles",
+        )
+
+
+def prepare(grid: Grid, out: Path) -> Ready:
+    """Return training rows and task, made once in a process."""
     paths = [Path(p) for p in (grid.once["data"], grid.once["test_data"]) if isinstance(p, str)]
     stamps = [(p.stat().st_mtime_ns, p.stat().st_size) if p.exists() else None for p in paths]
     key = json.dumps([grid.once, stamps, str(out)], sort_keys=True)
     if key not in _ready:
         _ready.clear()
-        train, held, label = grid.rows()
-        on = task(
-            train,
-            held,
-            label,
-            seed=grid.once["split_seed"],
-            probe_size=grid.once["probe_size"],
-            judges=grid.once["judges"],
-            cache=out / "oracles",
-        )
-        _ready[key] = train, on
+        _ready[key] = Ready(grid, out)
     return _ready[key]
 
 

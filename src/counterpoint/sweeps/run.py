@@ -99,10 +99,12 @@ def sweep(
     if folder.exists() and not folder.is_dir():
         raise InputError(f"out is {str(folder)!r}, a file; give a folder.")
     with alone(folder / JOBS, "sweep"):
-        train, _ = prepare(grid, folder)
-        plan = make_plan(grid, train, folder, workers=workers, stack=stack, before=_sizes(folder))
+        ready = prepare(grid, folder)
+        plan = make_plan(grid, ready.train, folder, workers=workers, stack=stack, before=_sizes(folder))
         if planned is not None:
             planned(plan)
+        if plan.jobs:
+            _ = ready.task  # its judges are trained here, once
         record = {"grid": grid.to_dict(), "stacks": {**_sizes(folder), **plan.sizes}}
         atomic.write(folder / RECORD, as_json(record))
         paths = [write_job(folder, grid, stacks, checkpoint_seconds) for stacks in plan.jobs]
