@@ -23,7 +23,7 @@ make() {
 
 # Old releases warn of what newer ones changed; here only what they do counts.
 try() {
-  "$made/$1/bin/python" -m pytest -m 'not slow' -o filterwarnings= -W default --disable-warnings \
+  "$made/$1/bin/python" -m pytest -n 2 -m 'not slow' -o filterwarnings= -W default --disable-warnings \
     -p no:cacheprovider "${@:2}"
 }
 
@@ -38,7 +38,7 @@ if [ $# -gt 0 ]; then
   try lowest "$@"
   exit
 fi
-grep -E '^(beartype|hypothesis|jaxtyping|pytest)==' constraints-lowest.txt > "$made/tests.txt"
+grep -E '^(beartype|hypothesis|jaxtyping|pytest|pytest-xdist)==' constraints-lowest.txt > "$made/tests.txt"
 make cca --resolution lowest-direct --requirement "$made/tests.txt" --editable '.[cca]'
 try cca tests/test_baselines.py
 try lowest tests/test_imports.py tests/test_laws.py tests/test_references.py tests/test_likelihoods.py \
