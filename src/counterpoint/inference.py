@@ -9,6 +9,7 @@ that of the mixture of their posteriors, h(z|X) = 1/M sum_m q_m: the prior that 
 `how="precision"` weighs them by how sharp they are, `how="product"` takes their product instead.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from counterpoint.shapes import Bool
 
 HOW = ("mixture", "precision", "product")
 CHUNK = 2048
+VALUES = 2**24  # that predictive draws of a chunk have at most
 
 
 def chunks(batch: Batch, rows: int = CHUNK) -> Iterator[Batch]:
@@ -265,9 +267,9 @@ def impute(
     """
     modality = model[target]
     p = modality.likelihood
-    parts = []
+    parts, each = [], draws * math.prod(p.output_shape)
     with torch.no_grad():
-        for part in chunks(batch):
+        for part in chunks(batch, max(1, min(CHUNK, VALUES // each))):
             sizes = exposure_of(model, part, target)
             streams = streams_of(noise, part)
             z = draw(joint(model, part, how), draws, streams)
