@@ -305,6 +305,8 @@ def test_a_recipe_runs_once(tmp_path, capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("3 of 3 runs are there, in out/tiny-small-") for line in lines)
     assert any(re.match(r"MMVM\s+reconstruction\s+4300\s+[\d.]+", line) for line in lines), lines
+    assert any(line.startswith("The small settings of tiny: ") for line in lines)
+    assert any(line.startswith("A stand-in: the digits of scikit-learn") for line in lines)
     assert lines[-1].startswith("next:  counterpoint export out/tiny-small-")
     (folder,) = Path("out").glob("tiny-small-*")
     told = json.loads((folder / "reproduced.json").read_text())

@@ -78,8 +78,8 @@ def _one(
         show_table(cells_of(done.lines))
     for verdict in done.verdicts:
         print(verdict.told())
-    if small:
-        print("the small settings: the same path within minutes; their numbers compare with nothing")
+    for note in done.notes:
+        print(note)
     print(f"page:  {done.page}")
     say_next("export", str(done.folder))
 

@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from counterpoint import atomic
+from counterpoint.data.pictures import need_pillow
 from counterpoint.errors import InputError, whole
 
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -84,10 +85,7 @@ def read_polymnist_folders(base: str | Path, *, modalities: int = 3) -> PolyMNIS
         ((1, 28, 28, 3), array([7], dtype=uint8))
     """
     count, base = whole("modalities", modalities), Path(base)
-    try:
-        import PIL.Image  # noqa: F401
-    except ImportError as error:
-        raise ImportError("Reading PNG needs Pillow; pip install 'counterpoint[plots]'.") from error
+    need_pillow("PNG")
     names = tuple(f"m{m}" for m in range(count))
     tuples = {
         split: _tuples(base / split, names) for split in ("train", "test")

@@ -35,6 +35,7 @@ class Reproduced:
         failed: Name of a run -> why it has no result.
         lines: What was published beside what was measured.
         verdicts: Of the paper's claims.
+        notes: What must be said of the data, such as that they are a stand-in.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Reproduced:
     failed: dict[str, str]
     lines: list[Line]
     verdicts: list[Verdict]
+    notes: list[str]
 
 
 def reproduce(
@@ -95,16 +97,20 @@ def reproduce(
         planned=planned,
         each=each,
     )
+    said = []
+    if small:
+        said.append(
+            f"The small settings of {found.name}: the same path within minutes, not the experiment; these "
+            "numbers compare with nothing."
+        )
+    if stands_in:
+        said.append("A stand-in: the digits of scikit-learn instead of the data of the paper.")
     if len(done.failed) == len(grid.points):
-        return Reproduced(folder, None, done.plan, done.failed, [], [])
+        return Reproduced(folder, None, done.plan, done.failed, [], [], said)
     records = [r for r in read_records(folder) if r.name in {p.name for p in grid.points}]
     verdicts = judge(found.claims, records, "in the small settings" if small else "here")
     lines = beside(_published(grid.once["published"], small), records)
-    notes = [v.told() for v in verdicts]
-    if small:
-        notes.append(f"The small settings of {found.name}: the same path within minutes, not the experiment.")
-    if stands_in:
-        notes += ["A stand-in: the digits of scikit-learn instead of the data of the paper.", *CREDITS]
+    notes = [*(v.told() for v in verdicts), *said, *(CREDITS if stands_in else ())]
     page = report([r.path for r in records], folder / "report.html", title=_title(found, small), notes=notes)
     result = {
         "recipe": found.name,
@@ -115,7 +121,7 @@ def reproduce(
         "claims": [asdict(v) for v in verdicts],
     }
     atomic.write(folder / RESULT, as_json(result))
-    return Reproduced(folder, page, done.plan, done.failed, lines, verdicts)
+    return Reproduced(folder, page, done.plan, done.failed, lines, verdicts, said)
 
 
 def _set_of(found: Recipe, small: bool) -> str:
