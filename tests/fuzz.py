@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 import counterpoint as cp
-from counterpoint import atomic, runs
+from counterpoint import atomic, densities, runs
 from counterpoint.manifest import as_json, digest
 from counterpoint.report.records import read_record
 
@@ -207,7 +207,8 @@ def kinds(folder: Path) -> list[Kind]:
     lanes = np.array(["p", "q"])[np.arange(24) % 2]
     rows = cp.read({"a": x, "b": word}, labels={"lane": lanes})
     made.fit(rows, run=folder / "run" / "it")
-    made.fit_density(rows, "gmm", components=2)
+    for kind in densities.FITTED:
+        made.fit_density(rows, kind)
     run = made.save(folder / "run" / "it")
     runs.add_scores(run, {"summary": {"accuracy": 0.5}}, {"row": np_tensor(x)})
     return [*_run_files(run), *_checkpoint(folder / "resumed", rows), *_arrays(folder, x), *_text(folder)]
@@ -240,10 +241,12 @@ def _run_files(run: Path) -> list[Kind]:
 
     def used():
         found = runs.load(run)
-        found.sample(2, density="gmm") if "gmm" in found.densities_ else None
+        for kind in found.densities_:
+            found.sample(2, density=kind)
 
     reads = {"scores.json": record, "metrics.csv": load, "exhibits.safetensors": record}
-    reads |= {"density-gmm.safetensors": used, "environment.json": record}
+    reads |= {f"density-{kind}.safetensors": used for kind in densities.FITTED}
+    reads |= {"environment.json": record}
     out = [
         Kind(name, run / name, content, reads.get(name, load), sealed(name))
         for name, content in sorted(intact.items())

@@ -1,10 +1,12 @@
 """What it means to be a density over latents: normalised, the same twice, storable, and about its latents."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save as write_arrays
 from torch import nn
 
 from counterpoint import densities
@@ -301,3 +303,60 @@ def test_what_cannot_be_is_refused(call, says):
     with pytest.raises(InputError, match=says) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def tampered(one, change, **settings) -> bytes:
+    """The file of a density whose arrays were changed, or what its settings say."""
+    arrays = {k: np.ascontiguousarray(v) for k, v in change(dict(one.state())).items()}
+    told = {"density": json.dumps({**one.settings, **settings}, sort_keys=True)}
+    return write_arrays(arrays, metadata=told)
+
+
+@EVERY
+def test_arrays_that_do_not_belong_together_are_refused(kind, planes):
+    """One cut short at a time, or gone: told when it is read, or when its network is made, never later."""
+    names = [name for name, value in planes[kind].state().items() if np.ndim(value)]
+    for name in names:
+        for change in (
+            lambda arrays, name=name: {**arrays, name: arrays[name][..., :-1]},
+            lambda arrays, name=name: {k: v for k, v in arrays.items() if k != name},
+        ):
+            with pytest.raises(InputError, match="damaged"):
+                unpack(tampered(planes[kind], change)).sample(2, stream())
+    assert names or kind == "standard"
+
+
+def test_a_dimension_more_or_less_that_varies_is_refused(planes):
+    for kind in ("gmm", "flow", "hyperprior"):
+        for live in ([False, False], [True, False]):
+            with pytest.raises(InputError, match="damaged"):
+                unpack(tampered(planes[kind], lambda arrays, live=live: {**arrays, "scaling.live": live}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("flow", {"hidden": [10**9]}),
+        ("flow", {"hidden": [64, 64, 64]}),
+        ("flow", {"transforms": 10**9}),
+        ("flow", {"bins": 10**12}),
+        ("flow", {"bins": -1}),
+        ("flow", {"features": 3}),
+        ("flow", {"hidden": [64, 63]}),
+        ("hyperprior", {"hidden": 10**9}),
+        ("hyperprior", {"hidden": 31}),
+        ("hyperprior", {"features": 10**9}),
+        ("vamp", {"family": "cauchy"}),
+        ("standard", {"dim": 0}),
+    ],
+)
+def test_settings_that_do_not_fit_the_weights_are_refused_before_memory_is_asked_for(kind, told, planes):
+    with pytest.raises(InputError, match=r"damaged|family is 'cauchy'|dim is 0"):
+        unpack(tampered(planes[kind], lambda arrays: arrays, **told)).sample(2, stream())
+
+
+@EVERY
+def test_a_density_of_other_latents_is_refused(kind, planes):
+    assert unpack(pack(planes[kind]), "it", 2).dim == 2
+    with pytest.raises(InputError, match=r"it is damaged.*of 2 dimensions, the model's latents have 3"):
+        unpack(pack(planes[kind]), "it", 3)

@@ -160,7 +160,9 @@ def load(
     estimator.history_ = _history(folder / "metrics.csv")
     estimator.best_epoch_ = card["training"]["best_epoch"]
     kept = {k: folder / DENSITY.format(k) for k in KINDS if DENSITY.format(k) in files}
-    estimator.densities_ = {k: unpack(path.read_bytes(), str(path)) for k, path in kept.items()}
+    estimator.densities_ = {
+        k: unpack(path.read_bytes(), str(path), model.latent_dim) for k, path in kept.items()
+    }
     return estimator
 
 

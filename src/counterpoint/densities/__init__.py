@@ -34,6 +34,11 @@ class Density(Protocol):
         """What it was made with, as JSON holds it."""
         ...
 
+    @property
+    def dim(self) -> int:
+        """D, of the latents."""
+        ...
+
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Return n draws, (n, D)."""
         ...
@@ -114,18 +119,26 @@ def pack(density: Density) -> bytes:
     return write_arrays(arrays, metadata={"density": json.dumps(density.settings, sort_keys=True)})
 
 
-def unpack(content: bytes, what: str = "the density") -> Density:
+def unpack(content: bytes, what: str = "the density", dim: int | None = None) -> Density:
     """Return the density that such a file holds.
 
+    Args:
+        content: Of the file.
+        what: Names it, for the error.
+        dim: D of the model's latents, if it must be that.
+
     Raises:
-        InputError: If it is damaged; `what` names the file.
+        InputError: If it is damaged, or of latents of another dimension.
     """
     try:
         length = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + length])
         settings = json.loads(header["__metadata__"]["density"])
         arrays = read_arrays(content)
-        return KINDS[settings["kind"]].from_state(arrays, settings)
+        made = KINDS[settings["kind"]].from_state(arrays, settings)
+        if dim not in (None, made.dim):
+            raise ValueError(f"it is of {made.dim} dimensions, the model's latents have {dim}")
+        return made
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{what} is damaged ({error!r}); fit the density again.") from error
 

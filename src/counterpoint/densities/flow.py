@@ -10,6 +10,7 @@ import torch
 
 from counterpoint.densities.descent import descend
 from counterpoint.densities.scaling import Scaling
+from counterpoint.densities.stored import filled
 from counterpoint.seeds import derive
 
 TRANSFORMS, HIDDEN, BINS = 2, (64, 64), 4
@@ -59,9 +60,16 @@ class Flow:
     @cached_property
     def _flow(self) -> Any:
         """The flow as a distribution."""
-        network = _network(self.settings, 0)
-        network.load_state_dict({k: torch.tensor(v) for k, v in self.arrays.items()})
-        return network.requires_grad_(False)()
+        features = self.settings["features"]
+        hidden = self.settings["hidden"] if features > 1 else []  # one dimension follows on no other
+        widths = [features, *hidden, features * (3 * self.settings["bins"] - 1)]
+        times = self.settings["transforms"]
+        return filled(lambda: _network(self.settings, 0), self.arrays, widths, times)()
+
+    @property
+    def dim(self) -> int:
+        """D, of the latents."""
+        return len(self.scaling.loc)
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Return n draws, (n, D)."""
@@ -81,7 +89,11 @@ class Flow:
     def from_state(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> "Flow":
         """Make it again; zuko is needed only when it is used."""
         own = {k.removeprefix("flow."): v for k, v in arrays.items() if k.startswith("flow.")}
-        return cls(Scaling.from_state(arrays), own, dict(settings))
+        scaling = Scaling.from_state(arrays)
+        sizes = [settings[k] for k in ("features", "transforms", "bins")] + list(settings["hidden"])
+        if not all(type(v) is int and v > 0 for v in sizes) or sizes[0] != scaling.live.sum():
+            raise ValueError(f"its sizes are {sizes}, and {int(scaling.live.sum())} dimensions vary")
+        return cls(scaling, own, dict(settings))
 
 
 def _network(sizes: Mapping[str, Any], seed: int) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from counterpoint.densities.scaling import Scaling
+from counterpoint.densities.stored import shaped
 from counterpoint.errors import InputError, whole
 from counterpoint.evaluation.fitting import derived_seed
 from counterpoint.evaluation.fitting import fit as fit_told
@@ -84,6 +85,11 @@ class GaussianMixture:
         weight, loc, factor = (torch.from_numpy(v) for v in (found.weights_, found.means_, factor))
         return cls(scaling, weight, loc, factor, settings)
 
+    @property
+    def dim(self) -> int:
+        """D, of the latents."""
+        return len(self.scaling.loc)
+
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Return n draws, (n, D)."""
         uniform = torch.rand(n, generator=generator, dtype=torch.float64)
@@ -112,7 +118,10 @@ class GaussianMixture:
     def from_state(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> "GaussianMixture":
         """Make it again."""
         weight, loc, factor = (torch.tensor(arrays[k]) for k in ("weight", "loc", "factor"))
-        return cls(Scaling.from_state(arrays), weight, loc, factor, dict(settings))
+        scaling = Scaling.from_state(arrays)
+        count, live = len(weight), int(scaling.live.sum())
+        shaped(arrays, {"weight": (count,), "loc": (count, live), "factor": (count, live, live)})
+        return cls(scaling, weight, loc, factor, dict(settings))
 
 
 def _mixture(x: np.ndarray, components: int, seed: int) -> tuple[Any, float, bool]:

@@ -12,6 +12,7 @@ from torch import nn
 
 from counterpoint.densities.descent import descend
 from counterpoint.densities.scaling import Scaling
+from counterpoint.densities.stored import filled
 from counterpoint.distributions import DiagNormal
 from counterpoint.seeds import derive, generator
 
@@ -102,9 +103,14 @@ class Hyperprior:
 
     @cached_property
     def _vae(self) -> _SecondVAE:
-        network = _network(self.settings, 0)
-        network.load_state_dict({k: torch.tensor(v) for k, v in self.arrays.items()})
-        return network.requires_grad_(False)
+        features, hidden = self.settings["features"], self.settings["hidden"]
+        made: Any = filled(lambda: _network(self.settings, 0), self.arrays, [features, hidden, hidden], 2)
+        return made
+
+    @property
+    def dim(self) -> int:
+        """D, of the latents."""
+        return len(self.scaling.loc)
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Return n draws, (n, D)."""
@@ -128,7 +134,11 @@ class Hyperprior:
     def from_state(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> "Hyperprior":
         """Make it again."""
         own = {k.removeprefix("vae."): v for k, v in arrays.items() if k.startswith("vae.")}
-        return cls(Scaling.from_state(arrays), own, dict(settings))
+        scaling = Scaling.from_state(arrays)
+        sizes = [settings[k] for k in ("features", "hidden")]
+        if not all(type(v) is int and v > 0 for v in sizes) or sizes[0] != scaling.live.sum():
+            raise ValueError(f"its sizes are {sizes}, and {int(scaling.live.sum())} dimensions vary")
+        return cls(scaling, own, dict(settings))
 
 
 def _network(sizes: Mapping[str, Any], seed: int) -> _SecondVAE:

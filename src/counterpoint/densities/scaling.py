@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from counterpoint.densities.stored import shaped
 from counterpoint.errors import InputError
 
 LEAST_ROWS = 10
@@ -85,5 +86,13 @@ class Scaling:
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, np.ndarray]) -> "Scaling":
-        """Make it again."""
-        return cls(*(torch.tensor(arrays[f"scaling.{k}"]) for k in ("loc", "scale", "live")))
+        """Make it again.
+
+        Raises:
+            ValueError: The arrays do not belong together.
+        """
+        loc, scale, live = (torch.tensor(arrays[f"scaling.{k}"]) for k in ("loc", "scale", "live"))
+        shaped({"scale": scale, "live": live}, {"scale": loc.shape, "live": loc.shape})
+        if loc.dim() != 1 or live.dtype != torch.bool or not live.any():
+            raise ValueError(f"loc has shape {tuple(loc.shape)}, and {int(live.sum())} dimensions vary")
+        return cls(loc, scale, live)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from counterpoint.densities.stored import shaped
 from counterpoint.distributions import DiagLaplace, DiagNormal
 from counterpoint.errors import choose, whole
 
@@ -49,6 +50,11 @@ class Standard:
         scale = torch.ones_like(zero) if self.scale is None else torch.from_numpy(self.scale)
         return FAMILIES[self.settings["family"]](zero, scale)
 
+    @property
+    def dim(self) -> int:
+        """D, of the latents."""
+        return self.settings["dim"]
+
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Return n draws, (n, D)."""
         noise = torch.randn(n, self.settings["dim"], generator=generator, dtype=torch.float64)
@@ -65,4 +71,6 @@ class Standard:
     @classmethod
     def from_state(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> "Standard":
         """Make it again."""
-        return cls.of(settings["dim"], settings["family"], arrays.get("scale"))
+        made = cls.of(settings["dim"], settings["family"], arrays.get("scale"))
+        shaped(arrays, {"scale": (made.dim,)} if arrays else {})
+        return made

@@ -11,7 +11,8 @@ from torch import nn
 from counterpoint.densities.descent import descend
 from counterpoint.densities.scaling import Scaling
 from counterpoint.densities.standard import FAMILIES
-from counterpoint.errors import InputError, whole
+from counterpoint.densities.stored import shaped
+from counterpoint.errors import InputError, choose, whole
 from counterpoint.evaluation.fitting import derived_seed
 from counterpoint.evaluation.fitting import fit as fit_told
 
@@ -129,6 +130,11 @@ class Vamp:
         parts = Components(found.family, loc, scale, weight / weight.sum())
         return cls(parts, {"kind": "vamp", "components": count, "family": found.family, **told})
 
+    @property
+    def dim(self) -> int:
+        """D, of the latents."""
+        return self.parts.loc.shape[1]
+
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Return n draws, (n, D)."""
         p = self.parts
@@ -150,8 +156,10 @@ class Vamp:
     @classmethod
     def from_state(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> "Vamp":
         """Make it again."""
-        own = (torch.tensor(arrays[k]) for k in ("loc", "scale", "weight"))
-        return cls(Components(settings["family"], *own), dict(settings))
+        loc, scale, weight = (torch.tensor(arrays[k]) for k in ("loc", "scale", "weight"))
+        shaped(arrays, {"weight": (len(weight),), "loc": (len(weight), *loc.shape[1:2]), "scale": loc.shape})
+        choose("family", settings["family"], FAMILIES)
+        return cls(Components(settings["family"], loc, scale, weight), dict(settings))
 
 
 def _log_prob(parts: Components, z: torch.Tensor) -> torch.Tensor:
