@@ -224,6 +224,20 @@ def test_functions_are_short(name):
         )
 
 
+@every_module
+def test_parts_do_not_change_once_made(name):
+    """A part, a method, a batch is shared by models of a stack, and a key of caches."""
+    if name == "__init__.py" or floor(room(name)) > PURE:
+        return
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.ClassDef):
+            for made in node.decorator_list:
+                text = ast.unparse(made)
+                assert not text.startswith("dataclass") or "frozen=True" in text, (
+                    f"{name}:{node.lineno} {node.name} is a dataclass that can change; make it frozen=True"
+                )
+
+
 def classes(name: str) -> dict[str, list[str]]:
     """The classes of a module, with their bases."""
     found = [n for n in ast.walk(tree(name)) if isinstance(n, ast.ClassDef)]
