@@ -155,9 +155,9 @@ def scores(bench: Bench, model: MultimodalVAE, oracles: dict[str, nn.Module], se
     for s in names:
         line = []
         for t in names:
-            seen = inference.reconstruct(model, given.given((s,)), t, draws=1, generator=g)
+            seen = inference.reconstruct(model, given.given((s,)), t, draws=1, noise=g)
             line.append(accuracy(oracles[t], seen.permute(0, 3, 1, 2), sets.test_labels))
-        own = inference.reconstruct(model, given, s, draws=0, generator=g)
+        own = inference.reconstruct(model, given, s, draws=0, noise=g)
         errors[s] = float((own - given.x[s]).abs().mean())
         matrix.append(line)
     off = [v for i, line in enumerate(matrix) for j, v in enumerate(line) if i != j]
