@@ -187,6 +187,17 @@ def test_by_row_equal_rows_draw_anew_and_chunks_do_not_matter(monkeypatch):
     close(inference.impute(model, twice, "a", draws=4, noise=ByRow(0))[2], drawn, 1e-9)
 
 
+def test_by_row_it_does_not_matter_whether_another_row_has_a_hole():
+    """The mask of a table is of rows or of values; a row that is whole draws the same with either."""
+    x = {"a": torch.randn(5, 3, generator=g()), "b": torch.arange(5)}
+    rows = Batch(x, {k: torch.ones(5, dtype=torch.bool) for k in x})
+    values = Batch(x, {k: torch.ones(v.shape, dtype=torch.bool) for k, v in x.items()})
+    less = Batch(x, {**values.mask, "a": torch.arange(15).reshape(5, 3) != 7})
+    u, same, other = (uniform(ByRow(0).of(batch)) for batch in (rows, values, less))
+    assert torch.equal(u, same)
+    assert (u == other).tolist() == [True, True, False, True, True]
+
+
 def test_by_row_noise_is_standard_normal_and_uniform_over_rows():
     rows = torch.arange(4000.0)
     streams = ByRow(0).of(Batch({"a": rows}, {"a": rows > -1}))

@@ -164,7 +164,7 @@ def test_rows_in_their_file_are_asked_block_by_block(run, tmp_path, monkeypatch,
     sizes, load = [], backed.Backed.load
     monkeypatch.setattr(backed.Backed, "load", lambda self: (sizes.append(len(self)), load(self))[1])
     typed("embed", "run", path, "--backed", "--out", "z.npz")
-    typed("impute", "run", path, "--backed", "--draws", "512", "--out", "x.npz")
+    typed("impute", "run", path, "--backed", "--draws", "8", "--out", "x.npz")
     typed("translate", "run", path, "--backed", "--source", "rna", "--target", "prot", "--out", "t.npz")
     assert max(sizes) == 16
     assert sum(sizes) == 4 * len(NEW)
@@ -173,11 +173,11 @@ def test_rows_in_their_file_are_asked_block_by_block(run, tmp_path, monkeypatch,
     assert np.allclose(z["joint"], run.embed(data), atol=1e-6)
     assert z["rows"].tolist() == list(data.rows or ())
     assert np.allclose(arrays("t.npz")["prot"], run.translate(data, "rna", "prot"), rtol=1e-5)
-    made = run.impute(data, draws=512)["prot"]
+    made = run.impute(data, draws=8)["prot"]
     here = data.mask["prot"]
     assert np.array_equal(x["prot/filled"][here], made.filled[here])
-    assert np.allclose(x["prot/mean"][:16], made.mean[:16], rtol=0.05)  # the first block's draws are memory's
-    assert np.allclose(x["prot/mean"], made.mean, rtol=0.3)
+    assert np.allclose(x["prot/mean"], made.mean, rtol=1e-4)  # a row draws the same in any block
+    assert np.allclose(x["prot/spread"], made.spread, rtol=1e-3)
     typed("impute", "run", path, "--out", "m.npz")
     said = refused(capsys, ["embed", "run", str(path), "--backed", "--out", "z.h5mu"])
     assert "leave --backed out" in said

@@ -12,6 +12,7 @@ from hashlib import blake2b
 import torch
 
 from counterpoint.batch import Batch
+from counterpoint.data.multimodal import expand
 from counterpoint.shapes import Float
 
 Streams = list[tuple[torch.Generator, slice]]  # which generator draws for which rows, in order
@@ -41,10 +42,11 @@ class ByRow:
 
     def of(self, batch: Batch) -> Streams:
         """Return the streams of the next rows."""
-        parts = [*batch.x.values(), *batch.mask.values()]
+        held = [x.detach().cpu().numpy() for x in batch.x.values()]
+        # Of values, always: whether a mask is of rows or of values tells of the rows beside.
+        held += [expand(batch.mask[k].cpu().numpy(), x.shape) for k, x in batch.x.items()]
         if batch.covariates is not None:
-            parts.append(batch.covariates)
-        held = [part.detach().cpu().numpy() for part in parts]
+            held.append(batch.covariates.detach().cpu().numpy())
         key = self.seed.to_bytes(8, "big")
         streams: Streams = []
         for i in range(batch.rows):

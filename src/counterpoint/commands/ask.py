@@ -84,8 +84,8 @@ def translate(
     estimator, found = asked(run, data, told)
     read, as_told = names(source) or (), {"draws": draws, "how": how, "as_batch": as_batch}
 
-    def ask(part: "MultimodalData", block: int) -> "dict[str, np.ndarray]":
-        return {target: estimator.translate(part, read, target, seed=estimator.seed + block, **as_told)}
+    def ask(part: "MultimodalData") -> "dict[str, np.ndarray]":
+        return {target: estimator.translate(part, read, target, **as_told)}
 
     made = by_parts(found, ask)
     write_npz(out, made)
@@ -129,8 +129,8 @@ def impute(
     as_told = {"draws": draws, "how": how, "as_batch": as_batch}
     absent, counted = Counter[str](), dict.fromkeys(wanted, "rows")
 
-    def ask(part: "MultimodalData", block: int) -> "dict[str, np.ndarray]":
-        made = estimator.impute(part, wanted, seed=estimator.seed + block, **as_told)
+    def ask(part: "MultimodalData") -> "dict[str, np.ndarray]":
+        made = estimator.impute(part, wanted, **as_told)
         for name in (name for name in made if name in part.mask):
             absent[name] += int((~part.mask[name]).sum())
             counted[name] = unit(part, name)
@@ -204,9 +204,8 @@ def predict(
     check_ending(out)
     estimator, found = asked(run, data, told)
 
-    def ask(part: "MultimodalData", block: int) -> "dict[str, np.ndarray]":
-        seed = estimator.seed + block
-        return {"p": estimator.predict_proba(part, names(given), draws=draws, how=how, seed=seed)}
+    def ask(part: "MultimodalData") -> "dict[str, np.ndarray]":
+        return {"p": estimator.predict_proba(part, names(given), draws=draws, how=how)}
 
     p = by_parts(found, ask)["p"]
     write_npz(out, {"label": estimator.answers(p), "probability": p, "classes": estimator.classes_})

@@ -99,28 +99,23 @@ def asked_cells(run: str, data: str, out: str, told: Told = AS_FITTED) -> "tuple
     return cells, *asked(run, cells, told)
 
 
-def by_parts(
-    found: Any, ask: "Callable[[MultimodalData, int], dict[str, np.ndarray]]"
-) -> "dict[str, np.ndarray]":
+def by_parts(found: Any, ask: "Callable[[MultimodalData], dict[str, np.ndarray]]") -> "dict[str, np.ndarray]":
     """Ask about rows, all at once or, of rows that stay in their file, a block at a time.
 
     Args:
         found: The rows.
-        ask: From rows in memory, and the number of their block, to name -> (n, ...).
+        ask: From rows in memory to name -> (n, ...).
 
     Example:
         >>> from counterpoint.data import read
-        >>> by_parts(read({"a": [[1.0], [2.0]]}), lambda part, i: part.x)["a"].tolist()
+        >>> by_parts(read({"a": [[1.0], [2.0]]}), lambda part: part.x)["a"].tolist()
         [[1.0], [2.0]]
     """
-    import numpy as np
-
     from counterpoint.data.backed import Backed
 
     if not isinstance(found, Backed):
-        return ask(found, 0)
-    answers = [ask(part, i) for i, part in enumerate(found.parts())]
-    return {name: np.concatenate([one[name] for one in answers]) for name in answers[0]}
+        return ask(found)
+    return found.each(ask)
 
 
 def as_fitted(estimator: "Counterpoint", split: Mapping[str, Any] | None, data: str) -> dict[str, Any]:
