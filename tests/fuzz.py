@@ -10,6 +10,8 @@ import argparse
 import json
 import os
 import random
+import resource
+import signal
 import sys
 import tempfile
 import time
@@ -115,13 +117,14 @@ class Kind:
 
 @dataclass
 class Found:
-    """What became of one kind; `ended` are inputs at which a library's own C code ended the process."""
+    """What became of one kind; of some inputs a library's own C code `ended` the process, or `hung`."""
 
     kind: str
     inputs: int = 0
     accepted: int = 0
     crashes: list[str] = field(default_factory=list)
     ended: int = 0
+    hung: int = 0
     slowest: float = 0.0
     seconds: float = 0.0
 
@@ -177,12 +180,14 @@ def _try(kind: Kind, found: Found, seed: int) -> None:
 def _in_a_child(kind: Kind, found: Found, upto: int, seconds: float, seed: int) -> None:
     """Try some in a child, which a library may end; what it found comes back line by line."""
     start, (reading, writing) = time.perf_counter(), os.pipe()
+    most = resource.getrlimit(resource.RLIMIT_CPU)[1]
     if (child := os.fork()) == 0:
         try:
             with os.fdopen(writing, "w") as out:
                 while found.inputs < upto and time.perf_counter() - start < seconds:
                     out.write(f"{found.inputs + 1}\n")
                     out.flush()
+                    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + 2 * SLOW), most))
                     _try(kind, found, seed)
                     out.write(json.dumps(vars(found)) + "\n")
                     out.flush()
@@ -195,7 +200,8 @@ def _in_a_child(kind: Kind, found: Found, upto: int, seconds: float, seed: int) 
             vars(found).update(told if isinstance(told, dict) else {"inputs": told})
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
-        found.ended += 1
+        hung = os.WTERMSIG(status) == signal.SIGXCPU
+        found.hung, found.ended = found.hung + hung, found.ended + (not hung)
 
 
 def kinds(folder: Path) -> list[Kind]:
@@ -411,6 +417,7 @@ def as_row(found: Found) -> dict[str, object]:
         "accepted": found.accepted,
         "crashes": len(found.crashes),
         "ended": found.ended,
+        "hung": found.hung,
         "slowest": round(found.slowest, 3),
         "seconds": round(found.seconds, 1),
     }
@@ -421,6 +428,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=20.0, help="of every kind")
+    parser.add_argument("--kinds", nargs="*", help="all unless given; the others keep their rows in --out")
     parser.add_argument("--most", type=int, default=10**9, help="inputs of every kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
@@ -428,12 +436,17 @@ def main() -> None:
     rows, crashes = [], []
     with tempfile.TemporaryDirectory() as place:
         for kind in kinds(Path(place)):
+            if given.kinds is not None and kind.name not in given.kinds:
+                continue
             found = tried(kind, given.most, given.seconds, given.seed)
             rows.append(as_row(found))
             crashes += [f"{kind.name}, {crash}" for crash in found.crashes]
             print(json.dumps(rows[-1]), flush=True)
     print("\n".join(crashes))
     if given.out is not None:
+        kept = json.loads(given.out.read_text()) if given.out.exists() else []
+        again = {row["kind"] for row in rows}
+        rows = [row for row in kept if row["kind"] not in again] + rows
         atomic.write(given.out, json.dumps(rows, indent=1) + "\n")
     sys.exit(bool(crashes))
 

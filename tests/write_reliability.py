@@ -16,14 +16,14 @@ PAGE = ROOT / "docs" / "reliability.md"
 def fuzz() -> str:
     """Damaged files, by kind."""
     rows = json.loads((RESULTS / "fuzz.json").read_text())
-    cells = ("kind", "inputs", "accepted", "crashes", "ended", "slowest", "seconds")
+    cells = ("kind", "inputs", "accepted", "crashes", "ended", "hung", "slowest", "seconds")
     lines = [
-        "| file | inputs | accepted | crashes | process ended | slowest (s) | seconds |",
-        "|" + " --- |" * 7,
+        "| file | inputs | accepted | crashes | process ended | never came back | slowest (s) | seconds |",
+        "|" + " --- |" * 8,
     ]
     lines += ["| " + " | ".join(str(row[c]) for c in cells) + " |" for row in rows]
-    total = {c: sum(row[c] for row in rows) for c in ("inputs", "accepted", "crashes", "ended", "seconds")}
-    said = [total["inputs"], total["accepted"], total["crashes"], total["ended"]]
+    total = {c: sum(row[c] for row in rows) for c in cells if c != "kind"}
+    said = [total[c] for c in cells[1:-2]]
     lines.append(f"| all | {' | '.join(map(str, said))} | | {total['seconds']:.0f} |")
     hours = total["seconds"] / 3600
     return (
@@ -32,8 +32,8 @@ def fuzz() -> str:
         "is an intact one with bytes changed, cut off, spliced, zeroed or written over by words that have a "
         "meaning there; those of a run get a manifest with the right hash, as from somebody who wants to be "
         "read. A crash is any answer but success and `InputError`, over five seconds of processor time, or "
-        "a file written outside. `process ended` counts inputs at which the C code of HDF5 ended the process "
-        "(docs/security.md says what to do). By `tests/fuzz.py`, in part in `make test-all`.\n\n"
+        "a file written outside. `process ended` and `never came back` count inputs at which the C code of "
+        "HDF5 did so (docs/security.md says what to do). By `tests/fuzz.py`, in part in `make test-all`.\n\n"
         + "\n".join(lines)
     )
 

@@ -15,7 +15,7 @@ from counterpoint.errors import InputError
 Layout = Mapping[str, tuple[int | None, ...]]  # name -> shape; None is any size of at least 1
 _HDF5 = b"\x89HDF\r\n\x1a\n"  # MATLAB's -v7.3 is HDF5 behind 512 bytes of its own
 _BLOCK = 512
-_UNREADABLE = (OSError, ValueError, TypeError, KeyError, RuntimeError)  # what h5py raises
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, RuntimeError, SystemError)  # what h5py raises
 
 
 def arrays(path: Path, layout: Layout, *, optional: Iterable[str] = (), get: str) -> dict[str, np.ndarray]:
