@@ -20,7 +20,7 @@ import yaml
 
 import counterpoint as cp
 from counterpoint import commands, runs
-from counterpoint.data import claims
+from counterpoint.data import claims, loading
 from counterpoint.manifest import as_json, digest, verify
 from counterpoint.parsing import parse
 from counterpoint.report.records import read_record
@@ -437,6 +437,18 @@ def test_objects_among_arrays_are_never_unpickled(tmp_path):
         with refused("holds Python objects"):
             cp.read(source)
     assert not (tmp_path / "mark").exists()
+
+
+def test_what_is_no_array_in_an_archive(tmp_path):
+    """A text among arrays, or an array whose first byte was changed: numpy hands out bytes."""
+    np.savez(tmp_path / "a.npz", rna=np.ones((4, 2)))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("README.txt", "made by hand")
+    with refused("README.txt.*holds no array"):
+        cp.read(tmp_path / "a.npz")
+    with refused("README.txt.*holds no array"):
+        loading.load_entries(tmp_path / "a.npz", ["README.txt"])
+    assert set(loading.entries(tmp_path / "a.npz", ["rna"])) == {"rna"}
 
 
 def test_an_archive_with_a_password(tmp_path):

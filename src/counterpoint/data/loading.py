@@ -44,11 +44,19 @@ def entries(path: Path, wanted: list[str] | None = None) -> dict[str, np.ndarray
             raise InputError(f"{path.name} is one array with the name of an archive; call it .npy.")
         for name in archive.files:
             try:
-                found[name] = archive[name]
+                found[name] = _array(archive[name])
             except _UNREADABLE as error:
-                if wanted is not None and name not in wanted and "Object arrays" in str(error):
+                unwanted = wanted is not None and name not in wanted
+                if unwanted and ("Object arrays" in str(error) or "holds no array" in str(error)):
                     continue
                 raise _damaged(path, error, name) from error
+    return found
+
+
+def _array(found: Any) -> np.ndarray:
+    """Return an entry; of one that does not begin as an array does, numpy gives the bytes."""
+    if not isinstance(found, np.ndarray):
+        raise ValueError("it holds no array")
     return found
 
 
@@ -80,7 +88,7 @@ def load_entries(path: Path, names: list[str]) -> dict[str, np.ndarray]:
     with _file(path) as file:
         archive = _open(path, file)
         try:
-            return {name: archive[name] for name in names}
+            return {name: _array(archive[name]) for name in names}
         except _UNREADABLE as error:
             raise _damaged(path, error, names[0]) from error
 
