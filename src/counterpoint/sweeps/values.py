@@ -1,5 +1,6 @@
 """The values of a grid as they are typed: lists, ranges, powers; and YAML without its old surprises."""
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -122,6 +123,8 @@ def _numbers(key: str, value: str, part: str) -> list[Any]:
     start, end = _number(found[1]), _number(found[2])
     step = _number(found[3]) if found[3] else 1
     count = -(-(end - start) // step) if step else 0
+    if not all(map(math.isfinite, (start, end, step, count))):
+        raise InputError(f"{key} is {value!r}, a range that is not finite; give smaller numbers.")
     if step == 0 or count < 1:
         raise InputError(f"{key} is {value!r}, a range without values; its end is not part of it.")
     if count > MOST:
