@@ -76,13 +76,16 @@ def replayed() -> str:
         "two_threads": "two threads instead of one",
         "worker": "in a sweep's worker",
     }
+    other = {said: [row["method"] for row in rows if not row[way]] for way, said in ways.items()}
     counts = [f"{said} {sum(row[way] for row in rows)} of {len(rows)}" for way, said in ways.items()]
     return (
         "## Done again\n\n"
         f"A small run of each of the {len(rows)} methods on the same rows with the same seed, "
         f"`model.safetensors` the same to the byte: {', '.join(counts)}. By `tests/replays.py`; of one's own "
         "runs `counterpoint replay RUN` tells."
-        + "".join(f" Not so: {row['method']} ({way})." for row in rows for way in ways if not row[way])
+        + "".join(f" Not so with {said}: {', '.join(names)}." for said, names in other.items() if names)
+        + " Sums that threads share are added in another order; which methods that reaches depends on the "
+        "processor, so the number of threads belongs to what must be the same."
     )
 
 
