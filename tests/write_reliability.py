@@ -28,13 +28,13 @@ def fuzz() -> str:
     hours = total["seconds"] / 3600
     return (
         "## Hostile and damaged files\n\n"
-        f"{total['inputs']} damaged files in {hours:.2f} hours, crashes: {total['crashes']}. A damaged file "
-        "is an intact one with bytes changed, cut off, spliced, zeroed or written over by words that have a "
-        "meaning there; those of a run get a manifest with the right hash, as from somebody who wants to be "
-        "read. A crash is any answer but success and `InputError`, over five seconds of processor time, or "
-        "a file written outside. `process ended` and `never came back` count inputs at which the C code of "
-        "HDF5 did so (docs/security.md says what to do). By `tests/fuzz.py`, in part in `make test-all`.\n\n"
-        + "\n".join(lines)
+        f"{total['inputs']:,} damaged files in {hours:.2f} hours, crashes: {total['crashes']}. A damaged "
+        "file is an intact one with bytes changed, cut off, spliced, zeroed or written over by words that "
+        "have a meaning there; those of a run get a manifest with the right hash, as from somebody who wants "
+        "to be read. A crash is any answer but success and `InputError`, over five seconds of processor "
+        "time, or a file written outside. `process ended` and `never came back` count inputs at which the C "
+        "code of HDF5 did so (docs/security.md says what to do). By `tests/fuzz.py`, in part in `make "
+        "test-all`.\n\n" + "\n".join(lines)
     )
 
 
