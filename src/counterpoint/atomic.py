@@ -69,7 +69,11 @@ def tidy(folder: Path, names: Container[str]) -> None:
         ...     sorted(p.name for p in Path(place).iterdir())
         ['.a.txt', '.b.txt.x7k_2q9z']
     """
-    for path in folder.glob(".*"):
-        found = _HALF.fullmatch(path.name)
-        if found and found[1] in names:
-            path.unlink(missing_ok=True)
+    for path in halves(folder, names):
+        path.unlink(missing_ok=True)
+
+
+def halves(folder: Path, names: Container[str]) -> list[Path]:
+    """Return what writers of these files left that were killed, or are at work."""
+    found = ((path, _HALF.fullmatch(path.name)) for path in folder.glob(".*"))
+    return [path for path, half in found if half and half[1] in names]

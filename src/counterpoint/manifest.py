@@ -66,6 +66,13 @@ def replace(folder: Path, contents: Mapping[str, bytes]) -> None:
         write(folder, {**files, **new})
 
 
+def settled(folder: Path) -> bool:
+    """Return whether no writer of this finished run was killed on its way."""
+    files, _ = _listed(folder)
+    names = {*files, MANIFEST, SCORES, EXHIBITS}
+    return all(isinstance(one, str) for one in files.values()) and not atomic.halves(folder, names)
+
+
 def verify(folder: Path, *, skip: Sequence[str] = ()) -> dict[str, Any]:
     """Return the manifest of a run whose files are all there and unchanged.
 
@@ -84,12 +91,8 @@ def verify(folder: Path, *, skip: Sequence[str] = ()) -> dict[str, Any]:
         raise InputError(
             f"{folder} has no {MANIFEST}, so it is not a finished run; give another, or fit with resume=True."
         )
-    manifest = bounded.json_of(folder / MANIFEST, _RESTORE)
-    try:
-        files = dict(manifest["files"])
-        known = manifest["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / MANIFEST} is damaged; {_RESTORE}") from error
+    files, manifest = _listed(folder)
+    known = manifest["format"]
     if known != FORMAT:
         raise InputError(
             f"{folder} has format {known!r}; this version reads {FORMAT}. Use the version that wrote it."
@@ -101,6 +104,17 @@ def verify(folder: Path, *, skip: Sequence[str] = ()) -> dict[str, Any]:
         if name not in skip:
             _check(folder / name, files.get(name))
     return manifest
+
+
+def _listed(folder: Path) -> tuple[dict[Any, Any], dict[str, Any]]:
+    """Return the files of a manifest, and all of it."""
+    manifest = bounded.json_of(folder / MANIFEST, _RESTORE)
+    try:
+        files = dict(manifest["files"])
+        _ = manifest["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / MANIFEST} is damaged; {_RESTORE}") from error
+    return files, manifest
 
 
 def _check(path: Path, listed: Any) -> None:

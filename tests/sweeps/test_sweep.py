@@ -180,6 +180,22 @@ def test_controls_are_trained_on_shuffled_pairs(tmp_path):
     )
 
 
+def test_a_writer_that_was_killed_on_its_way_is_followed_up(tmp_path):
+    """In a run that is scored, but whose manifest was about to be renamed, or allows two files yet."""
+    grid, out = read_grid(write(tmp_path)), tmp_path / "out"
+    sweep(grid, out, stack=2)
+    whole = {p: p.read_bytes() for p in out.glob("*/*") if p.is_file()}
+    first, second, *_ = sorted(p.parent for p in out.glob("*/manifest.json"))
+    (first / ".manifest.json.x7k_2q9z").write_text("{")
+    told = json.loads((second / "manifest.json").read_text())
+    told["files"]["scores.json"] = ["0" * 64, told["files"]["scores.json"]]
+    (second / "manifest.json").write_text(json.dumps(told))
+    found = sweep(grid, out, stack=2)
+    assert found.plan.todo == 2
+    assert {p: p.read_bytes() for p in out.glob("*/*") if p.is_file()} == whole
+    assert not list(out.glob("*/.manifest*"))
+
+
 def test_two_sweeps_do_not_share_a_folder(tmp_path):
     grid = read_grid(write(tmp_path))
 

@@ -9,7 +9,7 @@ from counterpoint.building import new_model, train_options
 from counterpoint.comparison import shuffle_pairs
 from counterpoint.data import MultimodalData
 from counterpoint.errors import InputError
-from counterpoint.manifest import SCORES
+from counterpoint.manifest import SCORES, settled
 from counterpoint.many import Rows, build_key, finished, measure_stack, stacks_of
 from counterpoint.sweeps.grid import Grid, Point
 
@@ -95,8 +95,8 @@ def trained_rows(point: Point, train: MultimodalData, known: dict[int | None, Ro
 
 
 def complete(folder: Path, point: Point, rows: Rows) -> bool:
-    """Return whether a run of this point is there, fitted and scored."""
-    if not finished(folder, point.estimator(), rows):
+    """Return whether a run of this point is there, fitted and scored, and no writer was killed on its way."""
+    if not finished(folder, point.estimator(), rows) or not settled(folder):
         return False
     return '"summary"' in (folder / SCORES).read_text()
 
