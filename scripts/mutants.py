@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from test_floors import FLOORS, PURE  # noqa: E402
+from test_floors import FLOORS, PURE  # noqa: E402 (tests/ had to be on the path)
 
 # Cheap ones first: a mutant that they notice takes no more time.
 TESTS = (

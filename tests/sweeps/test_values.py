@@ -67,7 +67,7 @@ def test_ranges_are_pythons(start, end, step):
         ("beta", "2**[-1e999:2]", "range that is not finite"),
         ("beta", "[0:1e999]", "range that is not finite"),
         ("beta", "[0:1:1e999]", "range that is not finite"),
-        ("beta", "[-1e308:1e308:1e-308]", "at most 10000|not finite"),
+        ("beta", "[-1e308:1e308:1e-308]", "range that is not finite"),
     ],
 )
 def test_what_cannot_be_read_is_said(key, typed, said):

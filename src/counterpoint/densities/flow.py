@@ -10,7 +10,7 @@ import torch
 
 from counterpoint.densities.descent import descend
 from counterpoint.densities.scaling import Scaling
-from counterpoint.densities.stored import filled
+from counterpoint.densities.stored import filled, sized
 from counterpoint.seeds import derive
 
 TRANSFORMS, HIDDEN, BINS = 2, (64, 64), 4
@@ -90,9 +90,8 @@ class Flow:
         """Make it again; zuko is needed only when it is used."""
         own = {k.removeprefix("flow."): v for k, v in arrays.items() if k.startswith("flow.")}
         scaling = Scaling.from_state(arrays)
-        sizes = [settings[k] for k in ("features", "transforms", "bins")] + list(settings["hidden"])
-        if not all(type(v) is int and v > 0 for v in sizes) or sizes[0] != scaling.live.sum():
-            raise ValueError(f"its sizes are {sizes}, and {int(scaling.live.sum())} dimensions vary")
+        sizes = [*(settings[k] for k in ("features", "transforms", "bins")), *settings["hidden"]]
+        sized(sizes, int(scaling.live.sum()))
         return cls(scaling, own, dict(settings))
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from counterpoint.densities.descent import descend
 from counterpoint.densities.scaling import Scaling
-from counterpoint.densities.stored import filled
+from counterpoint.densities.stored import filled, sized
 from counterpoint.distributions import DiagNormal
 from counterpoint.seeds import derive, generator
 
@@ -135,9 +135,7 @@ class Hyperprior:
         """Make it again."""
         own = {k.removeprefix("vae."): v for k, v in arrays.items() if k.startswith("vae.")}
         scaling = Scaling.from_state(arrays)
-        sizes = [settings[k] for k in ("features", "hidden")]
-        if not all(type(v) is int and v > 0 for v in sizes) or sizes[0] != scaling.live.sum():
-            raise ValueError(f"its sizes are {sizes}, and {int(scaling.live.sum())} dimensions vary")
+        sized([settings["features"], settings["hidden"]], int(scaling.live.sum()))
         return cls(scaling, own, dict(settings))
 
 

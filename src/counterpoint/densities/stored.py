@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,21 @@ def shaped(arrays: Mapping[str, np.ndarray | torch.Tensor], wanted: Mapping[str,
         found = tuple(arrays[name].shape)
         if found != tuple(shape) or 0 in found:
             raise ValueError(f"{name} has shape {found}, and {tuple(shape)} belongs to the others")
+
+
+def sized(sizes: Sequence[Any], live: int) -> None:
+    """Refuse sizes of a network, features first, that are no whole numbers above 0 or not of what varies.
+
+    Raises:
+        ValueError: Says which.
+
+    Example:
+        >>> sized([3, 8], live=2)
+        Traceback (most recent call last):
+        ValueError: its sizes are [3, 8], and 2 dimensions vary
+    """
+    if not all(type(size) is int and size > 0 for size in sizes) or sizes[0] != live:
+        raise ValueError(f"its sizes are {sizes}, and {live} dimensions vary")
 
 
 def filled(
